@@ -1,1 +1,34 @@
+"""From a retailer's log to profiles of people and forecasts of demand. Chapters load on first use."""
+
+import logging
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+CHAPTERS = {
+    "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of"],
+    "scoring": [],
+    "describe": ["describe_shop", "FourVs"],
+    "profile": ["build_profiles", "Profiles"],
+    "demand": ["build_demand", "Demand"],
+    "forecast": ["forecast_demand", "backtest"],
+    "report": ["run_workbook"],
+}
+_HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
+__all__ = [*CHAPTERS, *_HOME]  # noqa: PLE0604
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    "A chapter, or a public name of one, imported when it is first asked for."
+    if name in CHAPTERS:
+        return import_module(f"{__name__}.{name}")
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
