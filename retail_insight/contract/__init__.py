@@ -1,0 +1,18 @@
+"""The contract of a shop: its tables and rules, the door that its rows come through, and the loaded shop."""
+
+from retail_insight.contract.shop import Shop, check_shop, load_shop, open_shop, resolve_as_of
+from retail_insight.contract.tables import REQUIRED, TABLES, ContractError, contract_rules, corner_tables, read_mapping
+
+__all__ = [
+    "REQUIRED",
+    "TABLES",
+    "ContractError",
+    "Shop",
+    "check_shop",
+    "contract_rules",
+    "corner_tables",
+    "load_shop",
+    "open_shop",
+    "read_mapping",
+    "resolve_as_of",
+]
