@@ -8,15 +8,9 @@ __version__ = "0.1.0"
 
 CHAPTERS = {
     "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of"],
-    "scoring": [],
-    "describe": ["describe_shop", "FourVs"],
-    "profile": ["build_profiles", "Profiles"],
-    "demand": ["build_demand", "Demand"],
-    "forecast": ["forecast_demand", "backtest"],
-    "report": ["run_workbook"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
-__all__ = [*CHAPTERS, *_HOME]
+__all__ = ["__version__", *CHAPTERS, *_HOME]
 
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
