@@ -29,6 +29,7 @@ suppress_warnings = ["ref.python"]  # two chapters may give a method the same na
 
 html_theme = "furo"
 html_title = cfg["title"]
+html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["custom.css"]
 html_theme_options = {"navigation_with_keys": True}
