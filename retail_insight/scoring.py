@@ -135,13 +135,14 @@ def ece_floor(
     errors = [expected_calibration_error(outcome, p, bins=bins) for outcome in drawn]
     return pd.Series({"mean": np.mean(errors), "upper": np.quantile(errors, .95)})
 
-# %% ../nbs/00b_scoring.ipynb #4e8c77fc
+# %% ../nbs/00b_scoring.ipynb #9028ce7f
 def plot_calibration(
     actual: Any,             # 0 or 1
     probability: Any,        # of a 1
     *,
     bins: int = 10,
     label: str | None = None,
+    marker: str = "o",
     ax: Axes | None = None,
 ) -> Axes:
     "Observed share against predicted probability, with 95% intervals, beside the line of a calibrated model."
@@ -149,7 +150,7 @@ def plot_calibration(
     curve = calibration_curve(actual, probability, bins=bins)
     reach = np.abs(curve[["lower", "upper"]].to_numpy().T - curve["observed"].to_numpy())
     ax.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
-    ax.errorbar(curve["predicted"], curve["observed"], reach, marker="o", capsize=2, label=label)
+    ax.errorbar(curve["predicted"], curve["observed"], reach, marker=marker, capsize=2, label=label)
     ax.set(xlabel="predicted probability", ylabel="observed share", xlim=(0, 1), ylim=(0, 1))
     return ax
 
