@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 [ -n "${RETAIL_INSIGHT_DATA:-}" ] ||
     echo "Set RETAIL_INSIGHT_DATA to the folder of the benchmark data; rows that need it are left out without it."
 peers=.venv-bench
+trap 'exit 130' INT
 if [ ! -f $peers/made ] || [ benchmarks/peers.txt -nt $peers/made ]; then
     .venv/bin/python -m venv --clear $peers || exit 1
     : > $peers/missing.txt
@@ -19,6 +20,7 @@ fi
 export RETAIL_INSIGHT_PEERS="$PWD/$peers/bin/python"
 failed=0
 if [ $# = 0 ]; then set -- $(find benchmarks -maxdepth 1 -name '[a-z]*.py' -printf '%f\n' | sort); fi
+[ $# -gt 0 ] || echo "There are no benchmarks in benchmarks/ yet."
 for name in "$@"; do
     echo "== benchmarks/${name%.py}.py"
     .venv/bin/python "benchmarks/${name%.py}.py" || failed=1

@@ -17,10 +17,13 @@ step() { # NAME COMMAND...
 }
 
 unchanged() { # COMMAND...: it must leave notebooks, modules and README as they were
-    local sums
-    sums=$(sums) || return 1
+    local before changed
+    before=$(sums)
     "$@" || return 1
-    diff <(echo "$sums") <(sums) | sed -n 's/^[<>] [0-9a-f]*  /out of step, look at it and commit it: /p' | sort -u | tee /dev/stderr | { ! grep -q .; }
+    changed=$(diff <(echo "$before") <(sums) | sed -n 's/^[<>] [0-9a-f]*  /  /p' | sort -u)
+    [ -z "$changed" ] && return 0
+    printf 'Out of step. These are put right now: look at them and commit them.\n%s\n' "$changed"
+    return 1
 }
 sums() { git ls-files -z --cached --others --exclude-standard -- nbs retail_insight README.md docs/images | xargs -0 sha256sum 2>/dev/null || true; }
 
