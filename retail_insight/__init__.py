@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 CHAPTERS = {
     "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of"],
     "scoring": [],
+    "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
