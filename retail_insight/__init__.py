@@ -11,6 +11,7 @@ CHAPTERS = {
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles"],
+    "demand": ["build_demand", "demand_from_frame", "Demand"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
 __all__ = ["__version__", *CHAPTERS, *_HOME]
