@@ -38,5 +38,5 @@ def test_the_commands_of_a_page_have_their_options(page):
     from retail_insight.report import build_parser
 
     for kind, body in BLOCK.findall(page.read_text(encoding="utf-8")):
-        for line in re.findall(r"retail-insight (.+?)(?: *(?:>|\|).*)?$", body, re.M) if kind in ("console", "sh", "text") else []:
+        for line in re.findall(r"retail-insight (.+?)(?: +(?:2?>|\|).*)?$", body, re.M) if kind in ("console", "sh", "text") else []:
             build_parser().parse_args(shlex.split(line))
