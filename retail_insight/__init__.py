@@ -13,6 +13,7 @@ CHAPTERS = {
     "profile": ["build_profiles", "Profiles"],
     "demand": ["build_demand", "demand_from_frame", "Demand"],
     "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES"],
+    "report": ["run_workbook", "StageError"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}
 __all__ = ["__version__", *CHAPTERS, *_HOME]

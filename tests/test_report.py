@@ -1,0 +1,224 @@
+"""The main job from outside: what it writes, what it never writes, and what it says when it cannot."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+
+from retail_insight.contract import corner_tables
+from retail_insight.report import defuse, main, say, segment_table, write_table
+
+COMMAND = [sys.executable, "-c", "import sys; from retail_insight.report import main; sys.exit(main())"]
+
+
+def call(*arguments: object, timeout: int = 600, **env: str) -> subprocess.CompletedProcess:
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=os.environ | env)
+
+
+def write_shop(folder: Path, **tables: pd.DataFrame) -> Path:
+    folder.mkdir()
+    for name, frame in tables.items():
+        frame.to_parquet(folder / f"{name}.parquet")
+    (folder / "map.toml").write_text('[shop]\nname = "market"\ntime_zone = "America/New_York"\ntimestamps = "local"\nlicence = "<b>ours</b>"\n')
+    return folder
+
+
+def hostile() -> dict[str, pd.DataFrame]:
+    "Forty customers with names that can be searched for, and products that are up to no good."
+    tables = corner_tables()
+    lines, people = tables["transactions"], tables["customers"]
+    copies = [lines.assign(customer_id="PERSON-" + lines["customer_id"] + f"-{i}-X", transaction_id=lines["transaction_id"].astype(str) + f"-{i}") for i in range(10)]
+    tables["transactions"] = pd.concat(copies, ignore_index=True)
+    tables["customers"] = pd.concat([people.assign(customer_id="PERSON-" + people["customer_id"] + f"-{i}-X") for i in range(10)], ignore_index=True)
+    tables["products"]["category"] = tables["products"]["category"].replace({"DAIRY": "=cmd|' /C calc'!A0", "BREAD": "<script>alert(1)</script>"})
+    return tables
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    "A run on the hostile shop."
+    home = tmp_path_factory.mktemp("run")
+    done = call("run", "--data", write_shop(home / "market", **hostile()), "--steps", 1, "--out", home / "out")
+    assert done.returncode == 0, done.stderr[-4000:]
+    return home / "out", done
+
+
+def test_a_run_writes_all_that_it_promises(run):
+    out, done = run
+    assert {p.name for p in out.iterdir()} == {"report.html", "workbook.ipynb", "run.json", "tables"}
+    names = {p.stem for p in (out / "tables").glob("*.parquet")}
+    assert names == {p.stem for p in (out / "tables").glob("*.csv")} >= {"figures", "findings", "profiles", "segments", "demand", "forecasts"}
+    assert str(out / "report.html") in done.stdout
+    assert [x for x in done.stderr.splitlines() if x] == ["start", *re.findall(r"<h2[^>]*>([^<]+)", (out / "report.html").read_text())]
+
+
+def test_the_record_says_what_ran(run):
+    out, _ = run
+    record = json.loads((out / "run.json").read_text())
+    lines = hostile()["transactions"]
+    assert record["tables"]["transactions"] == {"rows_in": len(lines), "rows": len(lines), "rejected": 0, "given": True}
+    assert record["parameters"]["steps"] == 1 and record["shop"] == "market"
+    assert set(record["seconds"]) >= {"The data", "What they will need"} and all(s >= 0 for s in record["seconds"].values())
+    assert {"python", "retail_insight", "pandas", "duckdb"} <= set(record["versions"])
+
+
+def test_no_customer_is_named(run):
+    out, _ = run
+    for path in (p for p in out.rglob("*") if p.is_file()):
+        assert b"PERSON-" not in path.read_bytes(), path.name
+    profiles = pd.read_parquet(out / "tables" / "profiles.parquet")
+    assert profiles["customer"].str.fullmatch("[0-9a-f]{16}").all() and profiles["customer"].is_unique
+    assert (pd.read_parquet(out / "tables" / "segments.parquet")["customers"] >= 10).all()
+
+
+def test_pseudonyms_need_the_key(tmp_path):
+    first, again, other = (tmp_path / name for name in ("a", "b", "c"))
+    for folder, key in ((first, "k1"), (again, "k1"), (other, "k2")):
+        assert call("profile", "--data", "corner", "--out", folder, RETAIL_INSIGHT_KEY=key).returncode == 0
+    a, b, c = (set(pd.read_parquet(f / "profiles.parquet")["customer"]) for f in (first, again, other))
+    assert a == b and not a & c
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_stands_alone_and_runs_nothing(run):
+    out, _ = run
+    page = (out / "report.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    names = {tag for tag, _ in tags.found}
+    assert not names & {"script", "iframe", "object", "embed", "link rel=stylesheet"}
+    assert all(a.get("src", "data:").startswith("data:") and a.get("href", "#").startswith(("#", "data:")) for _, a in tags.found)
+    assert all(a.get("alt") for tag, a in tags.found if tag == "img")
+    assert "alert(1)" in page and "&lt;script&gt;" in page and "&lt;b&gt;ours&lt;/b&gt;" in page
+    assert "Traceback" not in page and "Error" not in page
+
+
+def test_no_cell_of_a_csv_starts_a_formula(run):
+    out, _ = run
+    text = (out / "tables" / "demand.csv").read_text()
+    assert "'=cmd" in text
+    for path in (out / "tables").glob("*.csv"):
+        for row in pd.read_csv(path, dtype=str, keep_default_na=False).itertuples(index=False):
+            assert not [v for v in row if v.startswith(("=", "@", "+", "\t"))], path.name
+    assert set(pd.read_parquet(out / "tables" / "demand.parquet")["category"]) >= {"=cmd|' /C calc'!A0"}
+
+
+def test_the_notebook_as_it_ran_is_whole(run):
+    out, _ = run
+    notebook = nbformat.read(out / "workbook.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    assert all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source.strip())
+    assert not [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if o.output_type == "error" or o.get("name") == "stderr"]
+
+
+def test_a_second_run_replaces_the_first_and_foreign_files_stop_it(tmp_path, run):
+    out, _ = run
+    (out / "left over").write_text("x")
+    before = (out / "run.json").read_text()
+    assert call("run", "--data", "corner", "--out", out).returncode == 0
+    assert not (out / "left over").exists() and (out / "run.json").read_text() != before
+    assert [p.name for p in out.parent.iterdir() if p.name.startswith(".")] == []
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("x")
+    done = call("run", "--data", "corner", "--out", tmp_path / "letters")
+    assert done.returncode == 2 and "holds files that no run wrote" in done.stderr
+    assert (tmp_path / "letters" / "dear.txt").exists()
+
+
+def test_a_failed_run_names_the_stage_and_leaves_the_old_results(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("old")
+    data = write_shop(tmp_path / "market", **corner_tables())
+    done = call("run", "--data", data, "--as-of", "2020-01-01", "--out", out)
+    assert done.returncode == 1
+    assert "stage 'The data'" in done.stderr and "set aside" in done.stderr and "Traceback" not in done.stderr
+    assert (out / "run.json").read_text() == "old"
+    assert (tmp_path / "out.failed" / "workbook.ipynb").exists() and str(tmp_path / "out.failed") in done.stderr
+    assert "Traceback" in call("run", "--data", data, "--as-of", "2020-01-01", "--out", out, "--debug").stderr
+
+
+def test_ctrl_c_leaves_the_old_results(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("old")
+    running = subprocess.Popen([*COMMAND, "run", "--data", "corner", "--out", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for line in running.stderr:
+        if line.startswith("Volume"):
+            break
+    time.sleep(.2)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "stopped" in said and "Traceback" not in said
+    assert (out / "run.json").read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_log_and_nothing_else_gets_through(tmp_path):
+    lines = corner_tables()["transactions"][["transaction_id", "timestamp", "product_id", "quantity", "amount"]]
+    done = call("run", "--data", write_shop(tmp_path / "bare", transactions=lines), "--steps", 2, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "nobody to profile" in page and "series by product" in page and "nan" not in re.sub(r"<[^>]+>|base64[^\"]*", "", page).lower().split()
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["run", "--data", "no/such/folder"], "there is no such file or folder"),
+    (["run", "--data", "https://example.org/sales.csv"], "Download the files"),
+    (["run", "--as-of", "31/12/2017"], "use YYYY-MM-DD"),
+    (["forecast", "--steps", "0"], "use 1 or more"),
+    (["describe", "--columns", "nowhere.toml"], "Name a TOML file, or a recipe"),
+    (["dance"], "invalid choice"), ([], "COMMAND")])
+def test_wrong_usage_is_two_and_says_what_to_do(arguments, said, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_a_broken_table_is_one_and_named(tmp_path, capsys):
+    lines = corner_tables()["transactions"].drop(columns="quantity")
+    assert main(["describe", "--data", str(write_shop(tmp_path / "odd", transactions=lines))]) == 1
+    said = capsys.readouterr().err
+    assert "transactions" in said and "quantity" in said and "Traceback" not in said
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    assert "retail-insight run --data sales/" in said and "exit codes: 0 done, 1 the run failed, 2 wrong usage" in said
+
+
+@pytest.mark.parametrize("command", ["describe", "profile", "forecast"])
+def test_one_stage_prints_and_writes(command, tmp_path, capsys):
+    assert main([command, "--data", "corner", "--out", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.strip()
+    assert {p.suffix for p in (tmp_path / "out").iterdir()} == {".parquet", ".csv"}
+
+
+def test_small_helpers_hold_at_their_edges(tmp_path):
+    assert [defuse(v) for v in ("=1", "-x", "\tx", "a=1", -1, None)] == ["'=1", "'-x", "'\tx", "a=1", -1, None]
+    odd = pd.DataFrame({"=head": ["+1"], "n": [-2.5], "when": pd.to_datetime(["2024-01-01"])}, index=pd.Index(["@x"], name="who"))
+    write_table(odd, "t", tmp_path)
+    assert (tmp_path / "t.csv").read_text().splitlines() == ["who,'=head,n,when", "'@x,'+1,-2.5,2024-01-01 00:00:00"]
+    assert say("{a} {b} {c}", a="[x](javascript:alert(1))", b=float("nan"), c=1e6) == r"\[x\]\(javascript\:alert\(1\)\) unknown 1,000,000"
+    frame = pd.DataFrame({"segment": ["a"] * 12 + ["b"] * 4 + [None] * 7, "spend": 1.})
+    assert segment_table(frame)["customers"].tolist() == [12, 11]
