@@ -225,7 +225,7 @@ def test_jupyterlab_runs_a_chapter(chromium, lab):
             wrong = [o for c in cells for o in c["outputs"] if o["output_type"] == "error"]
             return cells if wrong or all(c["execution_count"] for c in cells) else None
 
-        cells = wait_for(ran, 240, "every cell has run")
+        cells = wait_for(ran, 480, "every cell has run")
         wrong = [f"{o['ename']}: {o['evalue']}" for c in cells for o in c["outputs"] if o["output_type"] == "error"]
         assert not wrong, wrong
         assert page.locator(".jp-OutputArea-output[data-mime-type*='error']").count() == 0
