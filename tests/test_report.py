@@ -14,8 +14,17 @@ import nbformat
 import pandas as pd
 import pytest
 
-from retail_insight.contract import corner_tables
-from retail_insight.report import defuse, main, say, segment_table, write_table
+from retail_insight.contract import corner_tables, load_shop
+from retail_insight.report import (
+    choose_demand,
+    defuse,
+    main,
+    profile_table,
+    say,
+    segment_table,
+    whole_path,
+    write_table,
+)
 
 COMMAND = [sys.executable, "-c", "import sys; from retail_insight.report import main; sys.exit(main())"]
 
@@ -40,7 +49,8 @@ def hostile() -> dict[str, pd.DataFrame]:
     copies = [lines.assign(customer_id="PERSON-" + lines["customer_id"] + f"-{i}-X", transaction_id=lines["transaction_id"].astype(str) + f"-{i}") for i in range(10)]
     tables["transactions"] = pd.concat(copies, ignore_index=True)
     tables["customers"] = pd.concat([people.assign(customer_id="PERSON-" + people["customer_id"] + f"-{i}-X") for i in range(10)], ignore_index=True)
-    tables["products"]["category"] = tables["products"]["category"].replace({"DAIRY": "=cmd|' /C calc'!A0", "BREAD": "<script>alert(1)</script>"})
+    tables["products"]["category"] = tables["products"]["category"].replace({"DAIRY": "=cmd|' /C calc'!A0", "BREAD": "<script>alert(1)</script>", "BEER": "$x^{$"})
+    tables["customers"]["email"] = tables["customers"]["customer_id"] + "@example.org"
     return tables
 
 
@@ -222,3 +232,24 @@ def test_small_helpers_hold_at_their_edges(tmp_path):
     assert say("{a} {b} {c}", a="[x](javascript:alert(1))", b=float("nan"), c=1e6) == r"\[x\]\(javascript\:alert\(1\)\) unknown 1,000,000"
     frame = pd.DataFrame({"segment": ["a"] * 12 + ["b"] * 4 + [None] * 7, "spend": 1.})
     assert segment_table(frame)["customers"].tolist() == [12, 11]
+
+
+def test_a_log_of_returns_has_no_demand_and_categories_that_nobody_bought_do_not_count():
+    tables = corner_tables()
+    lines = tables["transactions"]
+    back = lines.assign(quantity=-lines["quantity"].abs(), amount=-lines["amount"].abs(), discount=0)
+    assert choose_demand(load_shop(back, timestamps="local")) is None
+    strangers = tables["products"].assign(product_id=tables["products"]["product_id"] + " of another shop")
+    assert choose_demand(load_shop({"transactions": lines, "products": strangers}, timestamps="local")).keys == ("product_id",)
+
+
+def test_a_profile_carries_only_what_the_contract_knows():
+    frame = pd.DataFrame({"spend": [1.0], "age_band": ["65+"], "email": ["a@example.org"]}, index=["ana"])
+    assert list(profile_table(frame, key="k")) == ["customer", "spend", "age_band"]
+
+
+def test_an_embedded_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corner").mkdir()
+    (tmp_path / "sales").mkdir()
+    assert [whole_path(x) for x in ("corner", "sales", None)] == ["corner", str(tmp_path / "sales"), None]
