@@ -184,7 +184,7 @@ def own_kernel() -> Any:
     from jupyter_client.manager import AsyncKernelManager
     return AsyncKernelManager(kernel_name="python3", kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
 
-# %% ../nbs/13_report.ipynb #b5acee52
+# %% ../nbs/13_report.ipynb #c936f480
 @contextmanager
 def following(notebook: Any, tell: Callable[[str], None]) -> Iterator[tuple[Callable[..., None], dict[str, float]]]:
     "A hook for each cell that starts, and the seconds that each stage took."
@@ -205,7 +205,7 @@ def following(notebook: Any, tell: Callable[[str], None]) -> Iterator[tuple[Call
     yield started, seconds
     close()
 
-# %% ../nbs/13_report.ipynb #7cfd93fe
+# %% ../nbs/13_report.ipynb #b63f8310
 def execute(notebook: Any, folder: Path, tell: Callable[[str], None], env: dict[str, str] | None = None) -> dict[str, float]:
     "Run a notebook in place, in a folder; returns seconds a stage. StageError where a cell fails, KeyboardInterrupt on Ctrl-C."
     import asyncio
@@ -235,7 +235,7 @@ def execute(notebook: Any, folder: Path, tell: Callable[[str], None], env: dict[
             raise failed_stage(notebook, error) from None
     return seconds
 
-# %% ../nbs/13_report.ipynb #088121c0
+# %% ../nbs/13_report.ipynb #04b6c00d
 def failed_stage(notebook: Any, error: Exception) -> StageError:
     "The stage, the cell and the words of what went wrong."
     stages, code = stages_of(notebook), [i for i, c in enumerate(notebook.cells) if c.cell_type == "code"]
@@ -246,18 +246,20 @@ def failed_stage(notebook: Any, error: Exception) -> StageError:
         said = "The kernel died; most often memory ran out. Set RETAIL_INSIGHT_MEMORY lower, e.g. 1GB, or close other programs."
     return StageError(stages[at], at + 1, f"{name}: {said}", str(error))
 
-# %% ../nbs/13_report.ipynb #fc4600c8
+# %% ../nbs/13_report.ipynb #cda7ec18
 STYLE = """
 :root { color-scheme: light; } * { box-sizing: border-box; }
 body { font: 17px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; max-width: 52rem; }
 h1 { font-size: 2rem; line-height: 1.2; margin: .5rem 0 1rem; } h2 { margin: 2.5rem 0 .5rem; padding-top: .5rem; border-top: 1px solid #ddd; }
 p, li { max-width: 42rem; overflow-wrap: anywhere; } blockquote { margin: 0; padding-left: 1rem; border-left: 4px solid #0072b2; color: #444; }
 img { max-width: 100%; height: auto; } a.anchor-link { display: none; }
-.table { overflow-x: auto; margin: .75rem 0; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
+.table { overflow-x: auto; margin: .75rem 0; background: linear-gradient(90deg, #fff 40%, #fff0) 0 0 / 3rem 100% local no-repeat, linear-gradient(270deg, #fff 40%, #fff0) 100% 0 / 3rem 100% local no-repeat,
+  linear-gradient(90deg, #0003, #0000) 0 0 / .8rem 100% scroll no-repeat, linear-gradient(270deg, #0003, #0000) 100% 0 / .8rem 100% scroll no-repeat; } /* a shadow where more can be scrolled to */
+ table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .6rem; text-align: right; border: 0; border-bottom: 1px solid #e5e5e5; vertical-align: top; } thead th { border-bottom: 2px solid #999; }
 td.text, th.text { text-align: left; } pre { overflow-x: auto; font-size: .85rem; white-space: pre-wrap; } footer { margin-top: 3rem; color: #555; font-size: .85rem; }
-@media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; } img, table, tr { break-inside: avoid; } .table { overflow: visible; } }
-@media (max-width: 30rem) { body { font-size: 16px; padding: 1rem .9rem 3rem; } h1 { font-size: 1.6rem; } }
+@media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; } img, table, tr { break-inside: avoid; } .table { overflow: visible; background: none; } }
+@media (max-width: 30rem) { body { font-size: 16px; padding: 1rem .9rem 3rem; } h1 { font-size: 1.6rem; } th, td { white-space: nowrap; } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -268,7 +270,7 @@ PAGE = """<!DOCTYPE html>
 </main><footer>{footer}</footer></body></html>
 """
 
-# %% ../nbs/13_report.ipynb #74459ec0
+# %% ../nbs/13_report.ipynb #65a8ecfe
 def describe_pictures(notebook: Any) -> Any: # a copy for the page
     "The notebook with each cell's `#| fig-alt:` as the alternative text of its pictures, and without what libraries warned of."
     import copy
@@ -287,10 +289,10 @@ def report_page(notebook: Any, *, title: str, footer: str) -> str: # HTML
     exporter = HTMLExporter(template_name="basic", exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True)
     body, _ = exporter.from_notebook_node(describe_pictures(notebook))
     body = re.sub(r"<style scoped>.*?</style>", "", body, flags=re.S)
-    body = re.sub(r"(<table.*?</table>)", r'<div class="table">\1</div>', body, flags=re.S)
+    body = re.sub(r"(<table.*?</table>)", r'<div class="table" tabindex="0">\1</div>', body, flags=re.S)
     return PAGE.format(title=html.escape(title), style=STYLE, body=body, footer=html.escape(footer))
 
-# %% ../nbs/13_report.ipynb #b213cf6f
+# %% ../nbs/13_report.ipynb #ea0940a2
 def check_folder(out: Path) -> None:
     "ValueError if `out` holds something that no run wrote."
     if out.exists() and not out.is_dir():
@@ -325,7 +327,7 @@ def put_in_place(new: Path, out: Path) -> None:
     new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
 
-# %% ../nbs/13_report.ipynb #ef05ce9f
+# %% ../nbs/13_report.ipynb #4ac14cbf
 def find_workbook() -> Path:
     "The workbook of this installation, or of the checkout. FileNotFoundError if there is neither."
     spec = find_spec("retail_insight")
@@ -342,7 +344,7 @@ def run_record(shop: Shop, parameters: dict[str, Any], seconds: dict[str, float]
             "versions": {"python": platform.python_version()} | {n: version(n) for n in names}, "shop": shop.name, "as_of": str(shop.as_of),
             "source": shop.source, "licence": shop.licence, "tables": shop.tables().set_index("table").to_dict("index")}
 
-# %% ../nbs/13_report.ipynb #48bbeb0a
+# %% ../nbs/13_report.ipynb #a98b9a67
 NEEDED = ("nbformat", "nbclient", "nbconvert", "papermill", "ipykernel")
 
 def require_extra() -> None:
@@ -390,7 +392,7 @@ def whole_path(text: str | None) -> str | None:
     named = text is None or text in NAMES
     return text if named or not (os.path.exists(str(text)) or glob.glob(str(text))) else os.path.abspath(str(text))
 
-# %% ../nbs/13_report.ipynb #0d5aa7fd
+# %% ../nbs/13_report.ipynb #2e5af322
 HELP = """\
 From a retailer's sales log to who its customers are, and what they will need next.
 
@@ -413,7 +415,7 @@ def positive(text: str) -> int:
 
 day.__name__, positive.__name__ = "date (use YYYY-MM-DD)", "number of weeks (use 1 or more)"
 
-# %% ../nbs/13_report.ipynb #d045e4a8
+# %% ../nbs/13_report.ipynb #753548fa
 STAGES = {
     "run": ("run the whole workbook and write the report", "writes report.html, workbook.ipynb, run.json and tables/ into --out, and replaces an earlier run's there"),
     "describe": ("Volume, Variety, Velocity, Value, and what is odd about the data", "prints the figures and the findings; --out writes them as Parquet and CSV too"),
@@ -438,7 +440,7 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
-# %% ../nbs/13_report.ipynb #dfbda169
+# %% ../nbs/13_report.ipynb #1a73c911
 def check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     "Stop with exit code 2 and the remedy where the arguments cannot work."
     if "://" in args.data:
@@ -455,9 +457,9 @@ def check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         except ValueError as error:
             parser.error(f"--out {error}")
 
-# %% ../nbs/13_report.ipynb #7c07ba42
+# %% ../nbs/13_report.ipynb #2dd4b07b
 @contextmanager
-def progress(debug: bool = False) -> Iterator[Callable[[str], None]]:
+def progress() -> Iterator[Callable[[str], None]]:
     "A bar that names the stage, on a terminal; a line for each stage elsewhere. Both on stderr."
     import nbformat
     stages = list(dict.fromkeys(stages_of(nbformat.read(find_workbook(), as_version=4))))
@@ -476,7 +478,7 @@ def run_command(args: argparse.Namespace) -> None:
         page = run_workbook(args.data, columns=args.columns, as_of=args.as_of, steps=args.steps, out=args.out, tell=tell)
     print(f"{page}\n{page.parent / 'tables'}: {', '.join(sorted(p.stem for p in (page.parent / 'tables').glob('*.csv')))}")
 
-# %% ../nbs/13_report.ipynb #bc0aefd7
+# %% ../nbs/13_report.ipynb #55c84a57
 def describe_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFrame]: # tables to write
     "`retail-insight describe`"
     vs = describe_shop(shop, args.as_of)
@@ -504,7 +506,7 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     print("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
     return tables
 
-# %% ../nbs/13_report.ipynb #4ebd0f6f
+# %% ../nbs/13_report.ipynb #d66452b2
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
 
 def one_stage(args: argparse.Namespace) -> None:
