@@ -246,7 +246,7 @@ def failed_stage(notebook: Any, error: Exception) -> StageError:
         said = "The kernel died; most often memory ran out. Set RETAIL_INSIGHT_MEMORY lower, e.g. 1GB, or close other programs."
     return StageError(stages[at], at + 1, f"{name}: {said}", str(error))
 
-# %% ../nbs/13_report.ipynb #cda7ec18
+# %% ../nbs/13_report.ipynb #b158a666
 STYLE = """
 :root { color-scheme: light; } * { box-sizing: border-box; }
 body { font: 17px/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1a1a1a; background: #fff; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; max-width: 52rem; }
@@ -259,7 +259,7 @@ img { max-width: 100%; height: auto; } a.anchor-link { display: none; }
 th, td { padding: .25rem .6rem; text-align: right; border: 0; border-bottom: 1px solid #e5e5e5; vertical-align: top; } thead th { border-bottom: 2px solid #999; }
 td.text, th.text { text-align: left; } pre { overflow-x: auto; font-size: .85rem; white-space: pre-wrap; } footer { margin-top: 3rem; color: #555; font-size: .85rem; }
 @media print { body { max-width: none; font-size: 11pt; padding: 0; } h2 { break-after: avoid; } img, table, tr { break-inside: avoid; } .table { overflow: visible; background: none; } }
-@media (max-width: 30rem) { body { font-size: 16px; padding: 1rem .9rem 3rem; } h1 { font-size: 1.6rem; } th, td { white-space: nowrap; } }
+@media (max-width: 30rem) { body { font-size: 16px; padding: 1rem .9rem 3rem; } h1 { font-size: 1.6rem; } th, td { padding: .25rem .4rem; } #T_findings td:last-child { min-width: 17rem; } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
