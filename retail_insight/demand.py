@@ -123,7 +123,7 @@ def ledger_of(
     rows |= {"cut by the cap": (0, inside["quantity"].sum() - inside["units"].sum()), "in the log": (added["lines"].sum(), added["quantity"].sum())}
     return pd.DataFrame(rows, index=["lines", "units"]).T.astype(float)
 
-# %% ../nbs/08_demand.ipynb #1a42b3f9
+# %% ../nbs/08_demand.ipynb #55edb70c
 @dataclass(frozen=True, eq=False)
 class Demand:
     "A regular panel of demand: every series in every period."
@@ -168,7 +168,8 @@ class Demand:
         ticks = AutoDateLocator(maxticks=7)
         ax.xaxis.set(major_locator=ticks, major_formatter=ConciseDateFormatter(ticks))
         ax.set(ylabel=f"units a {'week' if self.freq == 'W' else 'day'}", ylim=(0, None))
-        ax.legend(frameon=False, ncols=2, fontsize=8, loc="lower center", bbox_to_anchor=(.5, 1))
+        for text in ax.legend(frameon=False, ncols=2, fontsize=8, loc="lower center", bbox_to_anchor=(.5, 1)).get_texts():
+            text.set_parse_math(False) # a name may hold a $
         return ax
 
 # %% ../nbs/08_demand.ipynb #82a90c9f

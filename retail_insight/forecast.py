@@ -129,7 +129,7 @@ def forecast_matrix(matrix: pd.DataFrame, model: Model, steps: int, alpha: float
     period = matrix.index[-1] + pd.to_timedelta(step * DAYS[freq], unit="D")
     return pd.concat([keys.assign(model=model.name, period=period, step=step), frame], axis=1)
 
-# %% ../nbs/09_forecast.ipynb #202db8dd
+# %% ../nbs/09_forecast.ipynb #56c429de
 @dataclass(frozen=True, eq=False)
 class Forecasts:
     "Distributions of demand ahead, every series."
@@ -162,7 +162,8 @@ class Forecasts:
         ax.xaxis.set(major_locator=ticks, major_formatter=ConciseDateFormatter(ticks))
         title = " · ".join(map(str, name)) if isinstance(name, tuple) else str(name)
         top = 1.1 * max(past[name].max(), ahead["upper"].max(), 1)
-        ax.set(title=title, ylabel=f"units a {'week' if self.demand.freq == 'W' else 'day'}", ylim=(0, top))
+        ax.set_title(title, parse_math=False) # a name may hold a $
+        ax.set(ylabel=f"units a {'week' if self.demand.freq == 'W' else 'day'}", ylim=(0, top))
         ax.legend(frameon=False, ncols=3, fontsize=8, loc="lower left")
         return ax
 

@@ -121,3 +121,10 @@ def test_bad_arguments_say_what_to_choose():
                        (lambda: forecast_demand(build_demand(load_shop("corner"), "category", as_of="2024-01-10"), 1), "1 whole periods of 2")]:
         with pytest.raises(ValueError, match=said):
             call()
+
+
+def test_a_name_with_dollars_can_be_drawn():
+    weeks = pd.date_range("2024-01-01", periods=5, freq="7D")
+    demand = demand_from_frame(pd.DataFrame({"category": "$x^{$ 5$ off", "period": weeks, "units": [3, 4, 3, 5, 4]}), "category")
+    for ax in (demand.plot(), forecast_demand(demand, 2).plot()):
+        ax.figure.canvas.draw()
