@@ -8,12 +8,13 @@ __all__ = ['SMALLEST_GROUP', 'CARRIED', 'WHERE', 'STYLE', 'PAGE', 'NEEDED', 'NAM
            'secret_key', 'profile_table', 'segment_table', 'withhold', 'choose_demand', 'choose_origins', 'StageError',
            'stages_of', 'own_kernel', 'following', 'execute', 'failed_stage', 'describe_pictures', 'report_page',
            'check_folder', 'replacing', 'put_in_place', 'find_workbook', 'run_record', 'require_extra', 'run_workbook',
-           'finish', 'whole_path', 'day', 'positive', 'build_parser', 'check_usage', 'progress', 'run_command',
+           'finish', 'whole_path', 'fetch', 'day', 'positive', 'build_parser', 'check_usage', 'progress', 'run_command',
            'describe_command', 'profile_command', 'forecast_command', 'one_stage', 'main']
 
-# %% ../nbs/13_report.ipynb #0632dc99
+# %% ../nbs/13_report.ipynb #aaae4f9f
 import argparse
 import glob
+import hashlib
 import html
 import json
 import os
@@ -26,20 +27,24 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from .contract import TABLES, ContractError, Shop, load_shop, resolve_as_of
+from .contract.shop import cache_folder
 from .describe import FourVs, describe_shop
 from .demand import UNIT_GOODS, Demand, build_demand
 from .forecast import LastValue, MovingAverage, SES, backtest, forecast_demand
@@ -392,7 +397,31 @@ def whole_path(text: str | None) -> str | None:
     named = text is None or text in NAMES
     return text if named or not (os.path.exists(str(text)) or glob.glob(str(text))) else os.path.abspath(str(text))
 
-# %% ../nbs/13_report.ipynb #2e5af322
+# %% ../nbs/13_report.ipynb #2d355691
+def fetch(
+    url: str,    # http, https or file
+) -> str:        # path of the file
+    "Fetch a file by its address into the cache folder. OSError if it cannot be had whole."
+    name = Path(unquote(urlsplit(url).path)).name or "transactions.parquet"
+    folder = cache_folder() / "fetched" / hashlib.sha256(url.encode()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{name}.{os.getpid()}"
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer, open(beside, "wb") as file:
+            shutil.copyfileobj(answer, file)
+            due, changed = answer.headers.get("Content-Length"), answer.headers.get("Last-Modified")
+        if due and beside.stat().st_size != int(due):
+            raise OSError(f"{beside.stat().st_size} of {due} bytes came")
+        if changed:
+            os.utime(beside, (parsedate_to_datetime(changed).timestamp(),) * 2)
+        os.replace(beside, folder / name)
+    except OSError as error:
+        raise OSError(f"{urlsplit(url).hostname or 'file'}: {name} cannot be fetched: {error}. Check the address, or download the file and name its path.") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return str(folder / name)
+
+# %% ../nbs/13_report.ipynb #e5be0d02
 HELP = """\
 From a retailer's sales log to who its customers are, and what they will need next.
 
@@ -400,7 +429,7 @@ From a retailer's sales log to who its customers are, and what they will need ne
   retail-insight run --data sales/ --out 2024   on your own: a folder with transactions.parquet or .csv
   retail-insight describe --data sales/         one stage, printed
 """
-DATA_HELP = "complete_journey, corner, or a file, folder or glob of Parquet or CSV (default: complete_journey)"
+DATA_HELP = "complete_journey, corner, a file, folder or glob of Parquet or CSV, or the http(s) address of a file (default: complete_journey)"
 EXITS = "exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 stopped"
 
 def day(text: str) -> str:
@@ -415,7 +444,7 @@ def positive(text: str) -> int:
 
 day.__name__, positive.__name__ = "date (use YYYY-MM-DD)", "number of weeks (use 1 or more)"
 
-# %% ../nbs/13_report.ipynb #753548fa
+# %% ../nbs/13_report.ipynb #82cae3f9
 STAGES = {
     "run": ("run the whole workbook and write the report", "writes report.html, workbook.ipynb, run.json and tables/ into --out, and replaces an earlier run's there"),
     "describe": ("Volume, Variety, Velocity, Value, and what is odd about the data", "prints the figures and the findings; --out writes them as Parquet and CSV too"),
@@ -431,7 +460,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (what, more) in STAGES.items():
         command = commands.add_parser(name, help=what, description=f"{what}; {more}", epilog=EXITS, formatter_class=raw)
-        command.add_argument("--data", default="complete_journey", metavar="PATH", help=DATA_HELP)
+        command.add_argument("--data", default="complete_journey", metavar="PATH|URL", help=DATA_HELP)
         command.add_argument("--columns", metavar="MAP.toml", help="how your columns become the contract's; or a recipe: online_retail, ta_feng")
         command.add_argument("--as-of", type=day, metavar="DATE", help="last day to use, inclusive (default: the last in the log)")
         command.add_argument("--out", metavar="DIR", default="report" if name == "run" else None, help="folder for the results" + (" (default: report)" if name == "run" else ""))
@@ -440,12 +469,13 @@ def build_parser() -> argparse.ArgumentParser:
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
-# %% ../nbs/13_report.ipynb #1a73c911
+# %% ../nbs/13_report.ipynb #378a7d4a
 def check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     "Stop with exit code 2 and the remedy where the arguments cannot work."
-    if "://" in args.data:
-        parser.error(f"--data {args.data}: addresses are not read yet. Download the files and name their folder.")
-    if args.data not in ("corner", "complete_journey") and not os.path.exists(args.data) and not glob.glob(args.data):
+    scheme = urlsplit(args.data).scheme if "://" in args.data else None
+    if scheme and scheme not in ("http", "https", "file"):
+        parser.error(f"--data {scheme}://…: databases are not read by address yet. Export the tables, or pass frames to load_shop.")
+    if not scheme and args.data not in ("corner", "complete_journey") and not os.path.exists(args.data) and not glob.glob(args.data):
         parser.error(f"--data {args.data}: there is no such file or folder. Use {DATA_HELP}.")
     if args.columns and args.columns not in ("online_retail", "ta_feng") and not os.path.exists(args.columns):
         parser.error(f"--columns {args.columns}: there is no such file. Name a TOML file, or a recipe: online_retail, ta_feng.")
@@ -457,7 +487,7 @@ def check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         except ValueError as error:
             parser.error(f"--out {error}")
 
-# %% ../nbs/13_report.ipynb #2dd4b07b
+# %% ../nbs/13_report.ipynb #1f62a40f
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     "A bar that names the stage, on a terminal; a line for each stage elsewhere. Both on stderr."
@@ -478,7 +508,7 @@ def run_command(args: argparse.Namespace) -> None:
         page = run_workbook(args.data, columns=args.columns, as_of=args.as_of, steps=args.steps, out=args.out, tell=tell)
     print(f"{page}\n{page.parent / 'tables'}: {', '.join(sorted(p.stem for p in (page.parent / 'tables').glob('*.csv')))}")
 
-# %% ../nbs/13_report.ipynb #55c84a57
+# %% ../nbs/13_report.ipynb #f702fa4a
 def describe_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFrame]: # tables to write
     "`retail-insight describe`"
     vs = describe_shop(shop, args.as_of)
@@ -506,7 +536,7 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     print("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
     return tables
 
-# %% ../nbs/13_report.ipynb #d66452b2
+# %% ../nbs/13_report.ipynb #86e0b2af
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
 
 def one_stage(args: argparse.Namespace) -> None:
@@ -522,6 +552,8 @@ def main(argv: Sequence[str] | None = None) -> int: # exit code
     args = parser.parse_args(argv)
     check_usage(parser, args)
     try:
+        if "://" in args.data:
+            args.data = fetch(args.data)
         (run_command if args.command == "run" else one_stage)(args)
     except KeyboardInterrupt:
         print("retail-insight: stopped. Earlier results are as they were.", file=sys.stderr)

@@ -1,11 +1,14 @@
 """The main job from outside: what it writes, what it never writes, and what it says when it cannot."""
 
+import functools
+import http.server
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -192,7 +195,7 @@ def test_a_log_and_nothing_else_gets_through(tmp_path):
 
 @pytest.mark.parametrize("arguments, said", [
     (["run", "--data", "no/such/folder"], "there is no such file or folder"),
-    (["run", "--data", "https://example.org/sales.csv"], "Download the files"),
+    (["run", "--data", "postgresql://me:secret@shop/sales"], "databases are not read by address yet"),
     (["run", "--as-of", "31/12/2017"], "use YYYY-MM-DD"),
     (["forecast", "--steps", "0"], "use 1 or more"),
     (["describe", "--columns", "nowhere.toml"], "Name a TOML file, or a recipe"),
@@ -201,6 +204,28 @@ def test_wrong_usage_is_two_and_says_what_to_do(arguments, said, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2 and said in capsys.readouterr().err
+
+
+def test_a_log_is_fetched_by_its_address(tmp_path, capsys):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    corner_tables()["transactions"].to_parquet(shop / "sales log.parquet")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=shop)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        assert main(["describe", "--data", f"{address}/sales%20log.parquet"]) == 0
+        assert "receipts" in capsys.readouterr().out
+        assert main(["describe", "--data", f"{address}/none.parquet"]) == 1
+        server.shutdown()
+    said = capsys.readouterr().err
+    assert "127.0.0.1: none.parquet cannot be fetched" in said and "404" in said
+
+
+def test_a_password_in_an_address_is_not_repeated(capsys):
+    with pytest.raises(SystemExit):
+        main(["describe", "--data", "postgresql://me:secret@shop/sales"])
+    assert "secret" not in capsys.readouterr().err
 
 
 def test_a_broken_table_is_one_and_named(tmp_path, capsys):
