@@ -24,6 +24,8 @@ def test_the_reference_panels_come_out(name, keys, freq):
     ours = build_demand(load_shop("complete_journey"), keys, freq=freq, where=UNIT_GOODS, cap=48)
     both = panel.merge(ours.frame, on=[*keys, "period"], how="left", suffixes=("", "_ours"))
     assert (both["units"] == both["units_ours"]).all() and not both["partial"].any()
+    whole = ours.complete().frame.merge(panel[keys].drop_duplicates(), on=keys)
+    assert len(whole[whole["period"].between(panel["period"].min(), panel["period"].max())]) == len(panel), "a series starts with the log"
     if name == "categories_weekly":
         assert set(ours.sold_in(26).matrix()) == set(panel["category"])
 
@@ -63,6 +65,14 @@ def test_the_future_changes_nothing():
     assert a.frame["period"].max() == pd.Timestamp("2024-01-31")
 
 
+def test_a_predicate_that_looks_things_up_sees_no_future_either():
+    shop = load_shop("corner")
+    late = "product_id IN (SELECT product_id FROM transactions WHERE local_date > DATE '2024-01-31')"
+    with pytest.raises(ValueError, match="no line is left of"):
+        build_demand(shop, "category", where=late, as_of="2024-01-31")
+    assert build_demand(shop, "category", where=late).ledger.loc["in the panel", "lines"] > 0
+
+
 def test_zeros_are_there_and_periods_regular():
     demand = build_demand(load_shop("corner"), "product_id", freq="D")
     matrix = demand.matrix()
@@ -85,6 +95,14 @@ def test_bad_input_is_named():
         build_demand(plain, "brand")
     with pytest.raises(ValueError, match="where='amount >' cannot be read"):
         build_demand(shop, "category", where="amount >")
+    for odd in ("1", "quantity", "sum(quantity) > 1", "CAST(product_id AS INT) > 1", "true)) FROM transactions; DROP TABLE products --", 5):
+        with pytest.raises(ValueError, match="where=.* (cannot be read|is not true or false)"):
+            build_demand(shop, "category", where=odd)
+    for cap in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="above 0, or None"):
+            build_demand(shop, "category", cap=cap)
+    with pytest.raises(ContractError, match="1 of 2 rows have infinite units"):
+        demand_from_frame(pd.DataFrame({"category": ["a", "a"], "period": ["2024-01-01", "2024-01-08"], "units": [1, np.inf]}), "category")
     with pytest.raises(ValueError, match="no line is left of"):
         build_demand(shop, "category", where="quantity > 10000")
     with pytest.raises(ContractError, match="column \\['units'\\] is missing"):

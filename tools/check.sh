@@ -44,5 +44,5 @@ step "tests in $(find tests -name 'test_*.py' | wc -l) files" tests
 echo "== what ran, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 printf '%s\n' "${ran[@]}"
 echo "benchmark data: ${RETAIL_INSIGHT_DATA:-none (RETAIL_INSIGHT_DATA is not set)}"
-tail -n 1 "$log"
+grep -E "^(=+ )?[0-9]+ (passed|failed|skipped|error|deselected)|^no tests ran" "$log" | tail -n 1 || { echo "pytest said no count"; failed=1; }
 exit $failed
