@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DAYS', 'KEYS', 'ADDED', 'UNIT_GOODS', 'period_start', 'calendar', 'check_keys', 'add_up', 'fill_zeros', 'ledger_of',
-           'Demand', 'build_demand', 'demand_from_frame']
+           'series_label', 'date_axis', 'Demand', 'build_demand', 'demand_from_frame']
 
 # %% ../nbs/08_demand.ipynb #646a0c74
 import difflib
@@ -66,11 +66,12 @@ def check_keys(
         raise ValueError(f"by={list(keys)}: give each key once, and at least one.")
     return keys
 
-# %% ../nbs/08_demand.ipynb #50d25ec0
+# %% ../nbs/08_demand.ipynb #229b0311
 ADDED = """
-    WITH lines AS (SELECT *, {period} AS period, coalesce(({where}), false) AS kept,
+    WITH transactions AS (SELECT * FROM main.transactions WHERE local_date <= $as_of),
+         lines AS (SELECT *, {period} AS period, coalesce(({where}), false) AS kept,
                           greatest(least(quantity, $cap), -$cap) AS capped
-                   FROM transactions LEFT JOIN products USING (product_id) WHERE local_date <= $as_of)
+                   FROM transactions LEFT JOIN products USING (product_id))
     SELECT {keys}, period, kept, count(*) AS lines, sum(capped) AS units, sum(quantity) AS quantity, sum(amount) AS amount
     FROM lines GROUP BY ALL ORDER BY ALL"""
 
@@ -87,10 +88,13 @@ def add_up(
         raise ValueError(f"cap={cap}: give the most units that one line may count, above 0, or None.")
     sql = ADDED.format(keys=", ".join(keys), period=period_start(freq, shop.week_start), where=where or "true")
     try:
-        return shop.query(sql, as_of=day, cap=float("inf") if cap is None else float(cap))
+        added = shop.query(sql, as_of=day, cap=float("inf") if cap is None else float(cap))
     except duckdb.Error as error:
         raise ValueError(f"where={where!r} cannot be read: {str(error).splitlines()[0]}. "
                          "It is SQL over columns of transactions and products, e.g. \"quantity > 0\".") from None
+    if added["kept"].dtype != bool:
+        raise ValueError(f"where={where!r} is not true or false but {added['kept'].dtype}. Compare with something, e.g. \"quantity > 0\".")
+    return added
 
 # %% ../nbs/08_demand.ipynb #d176fddf
 def fill_zeros(
@@ -123,7 +127,19 @@ def ledger_of(
     rows |= {"cut by the cap": (0, inside["quantity"].sum() - inside["units"].sum()), "in the log": (added["lines"].sum(), added["quantity"].sum())}
     return pd.DataFrame(rows, index=["lines", "units"]).T.astype(float)
 
-# %% ../nbs/08_demand.ipynb #55edb70c
+# %% ../nbs/08_demand.ipynb #cea64a18
+def series_label(name: object) -> str:
+    "How a series is called in a picture: its key, or its keys with dots between."
+    return " · ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+
+def date_axis(ax: Axes, freq: str) -> Axes:
+    "Few, short dates below, units a period at the side."
+    ticks = AutoDateLocator(maxticks=7)
+    ax.xaxis.set(major_locator=ticks, major_formatter=ConciseDateFormatter(ticks))
+    ax.set(ylabel=f"units a {'week' if freq == 'W' else 'day'}", ylim=(0, None))
+    return ax
+
+# %% ../nbs/08_demand.ipynb #95f6d427
 @dataclass(frozen=True, eq=False)
 class Demand:
     "A regular panel of demand: every series in every period."
@@ -164,15 +180,12 @@ class Demand:
         matrix = self.complete().matrix()
         styles = zip(matrix.sum().nlargest(top).index, ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] * top, ["-", "--", "-.", ":"] * top, strict=False)
         for name, colour, line in styles:
-            ax.plot(matrix.index, matrix[name], line, color=colour, label=" · ".join(map(str, name)) if isinstance(name, tuple) else str(name))
-        ticks = AutoDateLocator(maxticks=7)
-        ax.xaxis.set(major_locator=ticks, major_formatter=ConciseDateFormatter(ticks))
-        ax.set(ylabel=f"units a {'week' if self.freq == 'W' else 'day'}", ylim=(0, None))
+            ax.plot(matrix.index, matrix[name], line, color=colour, label=series_label(name))
         for text in ax.legend(frameon=False, ncols=2, fontsize=8, loc="lower center", bbox_to_anchor=(.5, 1)).get_texts():
             text.set_parse_math(False) # a name may hold a $
-        return ax
+        return date_axis(ax, self.freq)
 
-# %% ../nbs/08_demand.ipynb #82a90c9f
+# %% ../nbs/08_demand.ipynb #cc51678a
 def build_demand(
     shop: Shop,
     by: str | Sequence[str] = ("category",), # keys: product_id, type, category, department, brand, manufacturer, store_id, channel
@@ -196,22 +209,23 @@ def build_demand(
     start = shop.relation("SELECT min(local_date) FROM transactions").fetchall()[0][0]
     return Demand(fill_zeros(inside, keys, calendar(added["period"].min(), start, day, freq)), keys, freq, ledger)
 
-# %% ../nbs/08_demand.ipynb #4d5e8d66
+# %% ../nbs/08_demand.ipynb #167176c1
 def demand_from_frame(
     frame: pd.DataFrame,   # keys, `period` (first day) and `units`; more columns are kept out
     keys: str | Sequence[str],
     *,
     freq: str = "W",
 ) -> Demand:
-    "A `Demand` from a regular panel. ContractError for a missing column, a repeated row or a hole."
+    "A `Demand` from a regular panel. ContractError for a missing column, an empty or infinite cell, a repeated row or a hole."
     keys = (keys,) if isinstance(keys, str) else tuple(keys)
     period_start(freq)
     if lacking := [c for c in (*keys, "period", "units") if c not in frame]:
         raise ContractError(f"panel: column {lacking} is missing. It has {list(frame)}; rename with `.rename(columns=…)`.")
     rows = frame[[*keys, "period", "units"]].assign(period=pd.to_datetime(frame["period"]), units=frame["units"].astype(float))
     rows = rows.sort_values([*keys, "period"], ignore_index=True)
-    twice, unknown = rows.duplicated([*keys, "period"]), rows.isna().any(axis=1)
-    for odd, what, remedy in ((unknown, "have an empty cell", "fill it in, a period without a sale with 0"), (twice, "repeat a series and period", "add them up first")):
+    for odd, what, remedy in ((rows.isna().any(axis=1), "have an empty cell", "fill it in, a period without a sale with 0"),
+                              (np.isinf(rows["units"]), "have infinite units", "find the division by zero that made them"),
+                              (rows.duplicated([*keys, "period"]), "repeat a series and period", "add them up first")):
         if odd.any():
             raise ContractError(f"panel: {odd.sum()} of {len(rows)} rows {what}, first {rows[odd].iloc[0].to_dict()}. Remedy: {remedy}.")
     due = len(pd.date_range(rows["period"].min(), rows["period"].max(), freq=f"{DAYS[freq]}D"))
@@ -222,5 +236,5 @@ def demand_from_frame(
     none = pd.DataFrame({"lines": [np.nan], "units": [rows["units"].sum()]}, index=["in the panel"])
     return Demand(rows.assign(amount=np.nan, lines=0, partial=False), keys, freq, none)
 
-# %% ../nbs/08_demand.ipynb #25738427
+# %% ../nbs/08_demand.ipynb #6bc333a0
 UNIT_GOODS = "quantity > 0 AND category IS NOT NULL AND department NOT IN ('FUEL', 'MISCELLANEOUS', 'COUPON', 'CNTRL/STORE SUP', 'POSTAL CENTER', 'PROD-WHS SALES') AND category <> 'COUPON/MISC ITEMS'"
