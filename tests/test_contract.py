@@ -195,3 +195,11 @@ def test_recipes_for_online_retail_and_ta_feng():
     feng = load_shop(Path(DATA) / "tafeng" / "transactions.parquet", columns="ta_feng")
     assert accounted(feng).loc["transactions", "rows_in"] == 817741
     assert feng.query("SELECT count(hour) AS n, count(DISTINCT customer_id) AS c FROM transactions").iloc[0].tolist() == [0, 32266]
+
+
+def test_floats_of_money_are_rounded_half_away_from_zero():
+    "As decimals are, although the floats nearest to these halves lie below them."
+    lines = corner_tables()["transactions"].head(4).assign(amount=[1.005, 2.675, 1e13, 0.125], quantity=1.0)
+    shop = load_shop(lines, timestamps="local")
+    assert shop.query("SELECT amount::VARCHAR AS a FROM transactions ORDER BY line, amount")["a"].sort_values().tolist() == sorted(["1.01", "2.68", "10000000000000.00", "0.13"])
+    assert shop.findings.set_index("rule").loc["rounded_amount", "count"] == 3

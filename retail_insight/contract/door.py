@@ -128,7 +128,7 @@ def open_source(source: Any) -> Source: # a path or glob, a frame, or a dictiona
     arrow = {f"frame.{name}": to_arrow(frame, name) for name, frame in frames.items()}
     return Source({name: quoted(f"frame.{name}") for name in frames}, frames=arrow)
 
-# %% ../../nbs/00a_door.ipynb #15cd55cd
+# %% ../../nbs/00a_door.ipynb #2751e929
 INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 FLOATS = {"FLOAT", "DOUBLE"}
 MINOR_DIGITS = dict.fromkeys(["JPY", "KRW", "CLP", "VND", "ISK"], 0) | dict.fromkeys(["KWD", "BHD", "OMR", "JOD", "TND"], 3)
@@ -147,6 +147,8 @@ def cast_sql(
         return f"CASE WHEN isfinite(TRY_CAST({name} AS DOUBLE)) THEN TRY_CAST({name} AS DOUBLE) END"
     if have == "VARCHAR" and want.startswith("DECIMAL"):
         return f"TRY_CAST(TRY_CAST({name} AS DECIMAL(38, 12)) AS {want})"
+    if have in FLOATS and want.startswith("DECIMAL"):
+        return f"coalesce(TRY_CAST(TRY_CAST({name} AS DECIMAL(18, 6)) AS {want}), TRY_CAST({name} AS {want}))"
     return f"TRY_CAST({name} AS {want})"
 
 # %% ../../nbs/00a_door.ipynb #0e883fe5

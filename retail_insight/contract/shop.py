@@ -151,8 +151,8 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00c_shop.ipynb #9d9b1000
-FORMAT = 3  # of the file; raised when the door writes something else
+# %% ../../nbs/00c_shop.ipynb #e3a386bb
+FORMAT = 4  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame) -> str:
     "A digest of files (path, size, time), mapping, settings, rules and version."
