@@ -96,7 +96,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="where='amount >' cannot be read"):
         build_demand(shop, "category", where="amount >")
     for odd in ("1", "quantity", "sum(quantity) > 1", "CAST(product_id AS INT) > 1", "true)) FROM transactions; DROP TABLE products --", 5):
-        with pytest.raises(ValueError, match="where=.* (cannot be read|is not true or false)"):
+        with pytest.raises(ValueError, match=r"where=.* (cannot be read|is not true or false)"):
             build_demand(shop, "category", where=odd)
     for cap in (0, -1, float("nan")):
         with pytest.raises(ValueError, match="above 0, or None"):
