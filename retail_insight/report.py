@@ -9,9 +9,9 @@ __all__ = ['SMALLEST_GROUP', 'CARRIED', 'WHERE', 'STYLE', 'PAGE', 'NEEDED', 'NAM
            'stages_of', 'own_kernel', 'following', 'execute', 'failed_stage', 'describe_pictures', 'report_page',
            'check_folder', 'replacing', 'put_in_place', 'find_workbook', 'run_record', 'require_extra', 'run_workbook',
            'finish', 'whole_path', 'fetch', 'day', 'positive', 'build_parser', 'check_usage', 'progress', 'run_command',
-           'describe_command', 'profile_command', 'forecast_command', 'one_stage', 'main']
+           'describe_command', 'profile_command', 'forecast_command', 'one_stage', 'cache_command', 'main']
 
-# %% ../nbs/13_report.ipynb #aaae4f9f
+# %% ../nbs/13_report.ipynb #7f6e588e
 import argparse
 import glob
 import hashlib
@@ -43,7 +43,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from .contract import TABLES, ContractError, Shop, load_shop, resolve_as_of
+from .contract import TABLES, ContractError, Shop, cached_shops, clear_cache, load_shop, resolve_as_of
 from .contract.shop import cache_folder
 from .describe import FourVs, describe_shop
 from .demand import UNIT_GOODS, Demand, build_demand
@@ -421,13 +421,14 @@ def fetch(
         beside.unlink(missing_ok=True)
     return str(folder / name)
 
-# %% ../nbs/13_report.ipynb #e5be0d02
+# %% ../nbs/13_report.ipynb #0e046f64
 HELP = """\
 From a retailer's sales log to who its customers are, and what they will need next.
 
   retail-insight run                            the whole workbook on the embedded shop, into report/
   retail-insight run --data sales/ --out 2024   on your own: a folder with transactions.parquet or .csv
   retail-insight describe --data sales/         one stage, printed
+  retail-insight cache --clear                  forget all loaded shops
 """
 DATA_HELP = "complete_journey, corner, a file, folder or glob of Parquet or CSV, or the http(s) address of a file (default: complete_journey)"
 EXITS = "exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 stopped"
@@ -444,7 +445,7 @@ def positive(text: str) -> int:
 
 day.__name__, positive.__name__ = "date (use YYYY-MM-DD)", "number of weeks (use 1 or more)"
 
-# %% ../nbs/13_report.ipynb #82cae3f9
+# %% ../nbs/13_report.ipynb #8071bd9f
 STAGES = {
     "run": ("run the whole workbook and write the report", "writes report.html, workbook.ipynb, run.json and tables/ into --out, and replaces an earlier run's there"),
     "describe": ("Volume, Variety, Velocity, Value, and what is odd about the data", "prints the figures and the findings; --out writes them as Parquet and CSV too"),
@@ -467,6 +468,8 @@ def build_parser() -> argparse.ArgumentParser:
         if name in ("run", "forecast"):
             command.add_argument("--steps", type=positive, default=4, metavar="WEEKS", help="weeks to forecast (default: 4)")
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    cache = commands.add_parser("cache", help="list or clear the loaded shops", description="Loaded shops hold personal data. Lists what the cache folder holds.", epilog=EXITS)
+    cache.add_argument("--clear", nargs="?", const="", metavar="SHOP", help="remove the loaded shops of this name; without a name, everything")
     return parser
 
 # %% ../nbs/13_report.ipynb #378a7d4a
@@ -536,7 +539,7 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     print("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
     return tables
 
-# %% ../nbs/13_report.ipynb #86e0b2af
+# %% ../nbs/13_report.ipynb #deb34db1
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
 
 def one_stage(args: argparse.Namespace) -> None:
@@ -546,10 +549,24 @@ def one_stage(args: argparse.Namespace) -> None:
         if args.out:
             print(write_table(frame, name, args.out), file=sys.stderr)
 
+def cache_command(args: argparse.Namespace) -> int: # exit code
+    "`retail-insight cache`"
+    try:
+        held = cached_shops() if args.clear is None else clear_cache(args.clear or None)
+    except ValueError as error:
+        print(f"retail-insight cache: {error}", file=sys.stderr)
+        return 1
+    print(f"{'removed from' if args.clear is not None else 'in'} {cache_folder()}: {len(held)} files, {held['mb'].sum():.1f} MB")
+    if len(held):
+        print(held[["shop", "kind", "mb", "used"]].round(1).to_string(index=False))
+    return 0
+
 def main(argv: Sequence[str] | None = None) -> int: # exit code
     "The command `retail-insight`."
     parser = build_parser()
     args = parser.parse_args(argv)
+    if args.command == "cache":
+        return cache_command(args)
     check_usage(parser, args)
     try:
         if "://" in args.data:

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +205,19 @@ def test_floats_of_money_are_rounded_half_away_from_zero():
     shop = load_shop(lines, timestamps="local")
     assert shop.query("SELECT amount::VARCHAR AS a FROM transactions ORDER BY line, amount")["a"].sort_values().tolist() == sorted(["1.01", "2.68", "10000000000000.00", "0.13"])
     assert shop.findings.set_index("rule").loc["rounded_amount", "count"] == 3
+
+
+def test_two_processes_that_load_at_once_both_succeed(tmp_path):
+    code = "from retail_insight import load_shop; print(load_shop('corner').tables()['rows'].sum())"
+    env = os.environ | {"RETAIL_INSIGHT_CACHE": str(tmp_path)}
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env) for _ in range(2)]
+    said = [p.communicate(timeout=120) for p in both]
+    assert [p.returncode for p in both] == [0, 0], said
+    assert said[0] == said[1] and len(list(tmp_path.glob("*.duckdb"))) == 1
+
+
+def test_the_name_of_a_shop_leads_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+    corner_tables()["transactions"].to_parquet(tmp_path / "log.parquet")
+    shop = load_shop(tmp_path / "log.parquet", columns={"shop": {"name": "../../outside"}}, timestamps="local")
+    assert shop.name == "../../outside" and shop.path.parent == tmp_path / "cache"

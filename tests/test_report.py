@@ -278,3 +278,13 @@ def test_an_embedded_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatc
     (tmp_path / "corner").mkdir()
     (tmp_path / "sales").mkdir()
     assert [whole_path(x) for x in ("corner", "sales", None)] == ["corner", str(tmp_path / "sales"), None]
+
+
+def test_the_cache_is_listed_and_cleared(tmp_path):
+    home = {"RETAIL_INSIGHT_CACHE": str(tmp_path / "cache")}
+    assert call("profile", "--data", "corner", **home).returncode == 0
+    listed = call("cache", **home)
+    assert listed.returncode == 0 and "1 files" in listed.stdout and "corner" in listed.stdout
+    assert call("cache", "--clear", "market", **home).returncode == 1
+    assert "removed from" in call("cache", "--clear", **home).stdout
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]

@@ -1,6 +1,6 @@
 """The contract of a shop: its tables and rules, the door that its rows come through, and the loaded shop."""
 
-from retail_insight.contract.shop import Shop, check_shop, load_shop, open_shop, resolve_as_of
+from retail_insight.contract.shop import Shop, cached_shops, check_shop, clear_cache, load_shop, open_shop, resolve_as_of
 from retail_insight.contract.tables import REQUIRED, TABLES, ContractError, contract_rules, corner_tables, read_mapping
 
 __all__ = [
@@ -8,7 +8,9 @@ __all__ = [
     "TABLES",
     "ContractError",
     "Shop",
+    "cached_shops",
     "check_shop",
+    "clear_cache",
     "contract_rules",
     "corner_tables",
     "load_shop",

@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'EMBEDDED', 'DEFAULTS', 'cache_folder', 'memory_limit', 'database', 'engine_settings', 'ShopFile', 'Shop',
-           'connection', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key', 'build_file', 'embedded',
-           'resolve_settings', 'load_shop', 'load_afresh', 'forget']
+           'connection', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key', 'file_name', 'build_file', 'embedded',
+           'resolve_settings', 'load_shop', 'load_afresh', 'forget', 'cached_shops', 'clear_cache']
 
-# %% ../../nbs/00c_shop.ipynb #32e4aab5
+# %% ../../nbs/00c_shop.ipynb #a8ab9944
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import weakref
@@ -151,7 +152,7 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00c_shop.ipynb #e3a386bb
+# %% ../../nbs/00c_shop.ipynb #6fde8689
 FORMAT = 4  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame) -> str:
@@ -159,6 +160,10 @@ def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any],
     stamps = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in source.files]
     said = json.dumps([__version__, FORMAT, duckdb.__version__, stamps, mapping, settings, rules.to_dict("list")], default=str, sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:20]
+
+def file_name(shop: str) -> str: # letters, digits, dots and dashes
+    "A shop's name as a part of a file's; what could lead elsewhere becomes a line."
+    return re.sub(r"[^\w.-]+", "_", shop).strip(".")[:60] or "shop"
 
 def build_file(path: Path, *parts: Any) -> Path:
     "Fill a new database beside `path`, then put it there in one step."
@@ -204,7 +209,7 @@ def resolve_settings(given: dict[str, Any], mapping: dict[str, Any], name: str) 
     said["as_of"] = None if said["as_of"] is None else pd.Timestamp(said["as_of"]).date()
     return said
 
-# %% ../../nbs/00c_shop.ipynb #c7730d4d
+# %% ../../nbs/00c_shop.ipynb #ad664c7d
 def load_shop(
     source: Any,                # "corner", "complete_journey"; a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -228,7 +233,7 @@ def load_shop(
     parts = (opened, mapping, settings, with_user_rules(rules))
     if opened.frames and not is_embedded:
         return load_afresh(parts)
-    path = cache_folder() / f"{settings['name']}-{cache_key(*parts)}.duckdb"
+    path = cache_folder() / f"{file_name(settings['name'])}-{cache_key(*parts)}.duckdb"
     if not path.exists():
         log.info("loading %s into %s", settings["name"], path)
         build_file(path, *parts)
@@ -251,3 +256,30 @@ def forget(path: Path) -> None:
     if path in _OPEN:
         _OPEN.pop(path).close()
     shutil.rmtree(path.parent, ignore_errors=True)
+
+# %% ../../nbs/00c_shop.ipynb #2accf3be
+def cached_shops() -> pd.DataFrame: # `shop, kind, mb, used, file`; the largest first
+    "What the cache folder holds: loaded shops, fetched files, and what is left of loads that did not end."
+    rows = []
+    for path in (p for p in cache_folder().rglob("*") if p.is_file()):
+        inside, stat = path.relative_to(cache_folder()), path.stat()
+        whole = path.suffix == ".duckdb" and len(inside.parts) == 1
+        kind = "shop" if whole else "fetched" if inside.parts[0] == "fetched" else "in use or left over"
+        rows.append((path.stem.rpartition("-")[0] if whole else path.name, kind, stat.st_size / 1e6, pd.Timestamp(stat.st_mtime, unit="s").floor("s"), str(inside)))
+    return pd.DataFrame(rows, columns=["shop", "kind", "mb", "used", "file"]).sort_values("mb", ascending=False, ignore_index=True)
+
+# %% ../../nbs/00c_shop.ipynb #7a503d61
+def clear_cache(
+    shop: str | None = None, # a shop's name; by default everything
+) -> pd.DataFrame:           # what was removed, as from `cached_shops`
+    "Remove loaded shops from the cache. ValueError for a name that is not there."
+    held = cached_shops()
+    gone = held if shop is None else held[(held["shop"] == shop) & (held["kind"] == "shop")]
+    if shop is not None and gone.empty:
+        names = sorted(set(held.loc[held["kind"] == "shop", "shop"]))
+        raise ValueError(f"the cache holds no shop {shop!r}. It holds: {', '.join(names) or 'none'}.")
+    for file in gone["file"]:
+        if (path := cache_folder() / file) in _OPEN:
+            _OPEN.pop(path).close()
+        path.unlink(missing_ok=True)
+    return gone.reset_index(drop=True)
