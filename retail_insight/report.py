@@ -210,7 +210,7 @@ def following(notebook: Any, tell: Callable[[str], None]) -> Iterator[tuple[Call
     yield started, seconds
     close()
 
-# %% ../nbs/13_report.ipynb #b63f8310
+# %% ../nbs/13_report.ipynb #57124b1c
 def execute(notebook: Any, folder: Path, tell: Callable[[str], None], env: dict[str, str] | None = None) -> dict[str, float]:
     "Run a notebook in place, in a folder; returns seconds a stage. StageError where a cell fails, KeyboardInterrupt on Ctrl-C."
     import asyncio
@@ -229,7 +229,8 @@ def execute(notebook: Any, folder: Path, tell: Callable[[str], None], env: dict[
 
         def listen(notebook: Any) -> None:
             if threading.current_thread() is threading.main_thread(): # elsewhere nobody can press Ctrl-C
-                asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop)
+                for sign in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(sign, stop)
 
         client.on_notebook_start = listen
         try:
@@ -539,7 +540,7 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     print("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
     return tables
 
-# %% ../nbs/13_report.ipynb #deb34db1
+# %% ../nbs/13_report.ipynb #3ddaaa3b
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
 
 def one_stage(args: argparse.Namespace) -> None:
@@ -568,6 +569,8 @@ def main(argv: Sequence[str] | None = None) -> int: # exit code
     if args.command == "cache":
         return cache_command(args)
     check_usage(parser, args)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler) # a scheduler stops as Ctrl-C does
     try:
         if "://" in args.data:
             args.data = fetch(args.data)

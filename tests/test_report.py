@@ -169,7 +169,8 @@ def test_a_failed_run_names_the_stage_and_leaves_the_old_results(tmp_path):
     assert "Traceback" in call("run", "--data", data, "--as-of", "2020-01-01", "--out", out, "--debug").stderr
 
 
-def test_ctrl_c_leaves_the_old_results(tmp_path):
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_leaves_the_old_results(tmp_path, sign):
     out = tmp_path / "out"
     out.mkdir()
     (out / "run.json").write_text("old")
@@ -178,7 +179,7 @@ def test_ctrl_c_leaves_the_old_results(tmp_path):
         if line.startswith("Volume"):
             break
     time.sleep(.2)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(sign)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
     assert "stopped" in said and "Traceback" not in said
