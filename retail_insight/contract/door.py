@@ -7,15 +7,21 @@ __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'CHECK_COLUMNS', 'Rules', 'PROM
            'band_order', 'column_expressions', 'missing_column', 'require_columns', 'one_row_a_key', 'Incoming',
            'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'find_places', 'door_rules', 'rule_tuples',
            'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records', 'set_aside', 'contract_select',
-           'resolved_types', 'write_table', 'balance', 'only_dates', 'write_empty', 'find_oddities', 'find_repeats',
-           'fill_shop', 'gather', 'require_rows', 'write_facts']
+           'resolved_types', 'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty',
+           'find_oddities', 'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'fill_shop',
+           'fill_tables', 'gather', 'with_records', 'require_rows', 'write_facts']
 
-# %% ../../nbs/00d_door.ipynb #a62ddd73
+# %% ../../nbs/00d_door.ipynb #d70f6e82
 import difflib
 import json
 import re
-from dataclasses import dataclass, field
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -119,7 +125,7 @@ def one_row_a_key(
             query += f" LEFT JOIN (SELECT {key}, first({c} ORDER BY n DESC, {c}) AS {c} FROM ({counted}) GROUP BY {key}) USING ({key})"
     return f"(SELECT * FROM {query} ORDER BY {key})"
 
-# %% ../../nbs/00d_door.ipynb #f2eb47bd
+# %% ../../nbs/00d_door.ipynb #c153c49e
 @dataclass
 class Incoming:
     "One table on its way through the door."
@@ -130,6 +136,8 @@ class Incoming:
     types: dict[str, str]          # contract column -> DuckDB type in the source
     attributes: list[str]          # further source columns, kept under their own names
     wanted: dict[str, str] = field(default_factory=dict) # contract column -> DuckDB type in the shop
+    records: int = 0               # of the text files that this table is read from, readable or not
+    unreadable: pd.DataFrame | None = None # those of them that are no records: `nr, rule, reason, record`
 
 # %% ../../nbs/00d_door.ipynb #e6197fc6
 def incoming(con: duckdb.DuckDBPyConnection, table: str, scans: dict[str, str], mapping: dict[str, Any]) -> Incoming:
@@ -296,7 +304,7 @@ def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str
                 types[c] = quoted(c)
     return types
 
-# %% ../../nbs/00d_door.ipynb #87eca659
+# %% ../../nbs/00d_door.ipynb #d4d21c7f
 def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any],
                 rules: pd.DataFrame) -> pd.DataFrame: # the checks that were made
     "Bring one table through the door."
@@ -312,19 +320,36 @@ def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str,
         records = dict(run(con, "FROM records"))
         checks["first"] = checks["first"].map(records.get, na_action="ignore").astype(object)
     run(con, f'ALTER TABLE {item.table} DROP COLUMN "door.bits"')
+    checks = pd.concat([checks.astype({"first": object}), set_unreadable_aside(con, item)], ignore_index=True)
     balance(con, item)
-    return checks.astype({"first": object})
+    return checks
 
 def balance(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "Rows in are rows accepted and rows rejected, or the table is not loaded."
     rejected = run(con, 'SELECT count(*) FROM door.rejected WHERE "table" = $1', [item.table])[0][0]
     rows_in, rows = (run(con, f"SELECT count(*) FROM {t}")[0][0] for t in (item.scan, item.table))
+    rows_in = item.records or rows_in + (0 if item.unreadable is None else len(item.unreadable))
     if rows_in != rows + rejected:
         raise ContractError(f"{item.table}: {rows_in} rows came in, {rows} were accepted and {rejected} rejected. "
                             "The source changed while it was read: load it again.")
     run(con, "INSERT INTO door.tables VALUES (?, ?, ?, ?, true)", [item.table, rows_in, rows, rejected])
 
-# %% ../../nbs/00d_door.ipynb #a77b5728
+# %% ../../nbs/00d_door.ipynb #755314eb
+def set_unreadable_aside(con: duckdb.DuckDBPyConnection, item: Incoming) -> pd.DataFrame: # checks
+    "Put a text file's unreadable records among the rejected, each in its place."
+    if item.unreadable is None or item.unreadable.empty:
+        return pd.DataFrame(columns=CHECK_COLUMNS).astype({"count": "int64", "total": "int64"})
+    odd = item.unreadable.sort_values("nr", ignore_index=True)
+    con.register("door.odd", odd.assign(gap=odd["nr"] - odd.index, before=odd.index + 1))
+    run(con, f"""UPDATE door.rejected SET "row" = "row" + before FROM (SELECT r."row" AS nr, before FROM (SELECT DISTINCT "row" FROM door.rejected WHERE "table" = {literal(item.table)}) r
+                 ASOF JOIN (SELECT gap, max(before) AS before FROM "door.odd" GROUP BY gap) o ON r."row" >= o.gap) moved
+                 WHERE "table" = {literal(item.table)} AND "row" = moved.nr""")
+    run(con, f'INSERT INTO door.rejected SELECT {literal(item.table)}, nr, rule, reason, record FROM "door.odd"')
+    con.unregister("door.odd")
+    return pd.DataFrame([(item.table, rule, "reject", len(some), item.records, some["record"].iloc[0], some["reason"].iloc[0])
+                         for rule, some in odd.groupby("rule", sort=False)], columns=CHECK_COLUMNS)
+
+# %% ../../nbs/00d_door.ipynb #268f6606
 def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     "Does the log know days, but no time of day?"
     if item.types["timestamp"] == "DATE":
@@ -333,7 +358,7 @@ def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     timed = f"SELECT 1 FROM (SELECT {item.columns['timestamp']} AS x FROM {item.scan}) WHERE {moment}::TIME <> TIME '00:00' LIMIT 1"
     return not run(con, timed)
 
-# %% ../../nbs/00d_door.ipynb #3176f501
+# %% ../../nbs/00d_door.ipynb #ee7284ac
 def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str], digits: int) -> None:
     "A contract table without rows, for a source that does not have it."
     simple = {"money": f"DECIMAL(18, {digits})", "band": "VARCHAR"}
@@ -347,7 +372,7 @@ def find_oddities(con: duckdb.DuckDBPyConnection, rules: pd.DataFrame, given: se
     return [count_rules(con, table, rule_tuples(soft[soft["table"] == table]), table, f"to_json({table})::VARCHAR")
             for table in TABLES if (soft["table"] == table).any()]
 
-# %% ../../nbs/00d_door.ipynb #c6c9ca7c
+# %% ../../nbs/00d_door.ipynb #e5db069d
 PROMOTION_KEY = "product_id, store_id, start_date"
 DIFFERENT = """
     WITH starts AS (SELECT start_date, row_number() OVER (ORDER BY start_date) - 1 AS nr FROM (SELECT DISTINCT start_date FROM promotions)),
@@ -365,15 +390,52 @@ def find_repeats(con: duckdb.DuckDBPyConnection, given: set[str]) -> list[pd.Dat
     first_row = f"product {first[0][0]}" if first else None
     return [pd.DataFrame([("promotions", "repeated_promotion", "note", total - keys, total, first_row, remedy)], columns=CHECK_COLUMNS)]
 
-# %% ../../nbs/00d_door.ipynb #a85ff79b
+# %% ../../nbs/00d_door.ipynb #2c28fcbb
+@contextmanager
+def scratch_folder(con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+    "A folder beside the database that is being filled, gone at the end."
+    path = run(con, "SELECT path FROM duckdb_databases() WHERE NOT internal")[0][0]
+    folder = Path(path + ".scratch") if path else Path(tempfile.mkdtemp())
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+def names_needed(names: Any, mapping: dict[str, dict[str, Any]]) -> list[str]:
+    "Those names that are a table's, or that the mapping takes a table from."
+    origins = [str(said["from"]) for table, said in mapping.items() if table in TABLES and "from" in said]
+    return [n for n in names if n in TABLES or n in origins or any(o.startswith("=") and n.lower() in o.lower() for o in origins)]
+
+def settle_texts(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], scratch: Path) -> Source:
+    "The source with its text files as scans, and what was found in them in `door.files`."
+    said, read = mapping.get("files", {}), {}
+    if source.texts:
+        from retail_insight.contract.records import read_texts, show_dialects # numba, for text files only
+        for name in names_needed(source.texts, mapping):
+            mine = {k: v for k, v in said.items() if not isinstance(v, dict)} | said.get(name, {})
+            (scratch / name).mkdir()
+            read[name] = read_texts(source.texts[name], mine, scratch / name)
+        con.register("door.shown", show_dialects(read))
+        run(con, 'CREATE SCHEMA IF NOT EXISTS door; CREATE TABLE door.files AS FROM "door.shown"')
+    return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read)
+
+# %% ../../nbs/00d_door.ipynb #de134afc
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame) -> None:
     "All tables of a shop through the door, into an empty database."
+    with scratch_folder(con) as scratch:
+        fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules)
+
+def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
+                rules: pd.DataFrame) -> None:
+    "All tables of a shop through the door, from scans."
     for name, frame in source.frames.items():
         con.register(name, frame)
     items = gather(con, source, mapping)
     digits, ids = MINOR_DIGITS.get(settings["currency"], 2), id_types({i.table: i.types for i in items.values()})
-    run(con, "CREATE SCHEMA door")
+    run(con, "CREATE SCHEMA IF NOT EXISTS door")
+    run(con, "CREATE TABLE IF NOT EXISTS door.files (source VARCHAR, file VARCHAR, encoding VARCHAR, delimiter VARCHAR, quote VARCHAR, records BIGINT, unreadable BIGINT, blank BIGINT, said VARCHAR)")
     run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR)')
     run(con, 'CREATE TABLE door.tables ("table" VARCHAR, rows_in BIGINT, rows BIGINT, rejected BIGINT, given BOOLEAN)')
     checks = []
@@ -388,7 +450,7 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
     checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
     write_facts(con, pd.concat(checks, ignore_index=True), items, settings)
 
-# %% ../../nbs/00d_door.ipynb #ad23eac3
+# %% ../../nbs/00d_door.ipynb #129e0b1f
 def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]]) -> dict[str, Incoming]:
     "The tables that the source has or the mapping takes from it."
     wanted = [t for t in TABLES if t in source.scans or "from" in mapping.get(t, {})]
@@ -396,10 +458,21 @@ def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, di
         raise ContractError(f"transactions: no table of that name in the source, which has: {', '.join(source.scans)}. "
                             "Name the file transactions.parquet, or say columns={'transactions': {'from': 'its name', …}}.")
     try:
-        return {t: incoming(con, t, source.scans, mapping.get(t, {})) for t in wanted}
+        return with_records({t: incoming(con, t, source.scans, mapping.get(t, {})) for t in wanted}, source, mapping)
     except duckdb.BinderException as error:
         raise ContractError(f"an expression in the mapping cannot be read: {str(error).splitlines()[0]}. "
                             "Expressions are SQL over the source's own column names.") from None
+
+def with_records(items: dict[str, Incoming], source: Source, mapping: dict[str, dict[str, Any]]) -> dict[str, Incoming]:
+    "The tables, each with the records of its own text file; of a file that only an expression reads, the first such table has the unreadable ones."
+    for name, found in source.read.items():
+        own = [i for i in items.values() if i.scan == found.scan]
+        for item in own:
+            item.records, item.unreadable = found.records, found.unreadable
+        others = [items[t] for t in LOAD_ORDER if t in items and name in names_needed([name], {t: mapping.get(t, {})})]
+        if not own and others:
+            others[0].unreadable = found.unreadable if others[0].unreadable is None else pd.concat([others[0].unreadable, found.unreadable])
+    return items
 
 def require_rows(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame) -> None:
     "A log needs at least one accepted line."
@@ -411,7 +484,7 @@ def require_rows(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame) -> None:
         raise ContractError(f"transactions: {rows_in} of {rows_in} rows are set aside, none is left; most often {worst['rule']} "
                             f"({worst['count']} of {rows_in}), first {worst['first']}. Remedy: {worst['remedy']}.")
 
-# %% ../../nbs/00d_door.ipynb #ee9d3039
+# %% ../../nbs/00d_door.ipynb #332bcf40
 def write_facts(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame, items: dict[str, Incoming], settings: dict[str, Any]) -> None:
     "The checks made and the shop's facts, beside its tables."
     con.register("checks.frame", checks)
