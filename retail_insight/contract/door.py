@@ -201,7 +201,7 @@ def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a tabl
                  FROM (SELECT {read}, row_number() OVER () AS nr FROM {item.scan})) ORDER BY nr""")
     return "places"
 
-# %% ../../nbs/00d_door.ipynb #bd652499
+# %% ../../nbs/00d_door.ipynb #d50cd521
 def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, str]]: # name, predicate, severity, remedy
     "Rules that follow from the contract's types and keys."
     rules = [(f"unreadable_{c}", f'"source.{c}" IS NOT NULL AND {c} IS NULL', "reject",
@@ -215,7 +215,8 @@ def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, 
         rules.append(("after_as_of", f"local_date > DATE {literal(as_of)}", "reject", "load with a later as_of to use them"))
     for c in item.columns:
         if item.wanted[c].startswith("DECIMAL") and item.types[c] in FLOATS | {"VARCHAR"}:
-            rules.append((f"rounded_{c}", f'TRY_CAST("source.{c}" AS DOUBLE) <> {c}::DOUBLE', "note",
+            finer = "" if item.types[c] in FLOATS else f"""strlen("source.{c}") > strpos("source.{c}", '.') + {item.wanted[c].partition(", ")[2][:-1]} AND """
+            rules.append((f"rounded_{c}", f'{finer}TRY_CAST("source.{c}" AS DOUBLE) <> {c}::DOUBLE', "note",
                           f"{c} was finer than the currency and was rounded half away from zero"))
     return rules
 
@@ -258,7 +259,7 @@ def count_bits(con: duckdb.DuckDBPyConnection, table: str, rules: Rules) -> pd.D
             for (name, _, severity, remedy), n, first in zip(rules, found[::2], found[1::2], strict=True)]
     return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"first": "Int64"})
 
-# %% ../../nbs/00d_door.ipynb #61930eae
+# %% ../../nbs/00d_door.ipynb #abf1a246
 def first_broken(rules: Rules) -> str: # SQL over `door.bits`
     "The number of the first rejecting rule that a row breaks, or null."
     return "CASE " + " ".join(f'WHEN "door.bits" & {1 << i} <> 0 THEN {i + 1}' for i, r in enumerate(rules) if r[2] == "reject") + " ELSE NULL END"
@@ -267,7 +268,8 @@ def fetch_records(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "The source rows whose numbers stand in `set_aside`, as `records`: `nr, record`."
     record = "json_object(" + ", ".join(f"{literal(c)}, {quoted(c)}::VARCHAR" for c in item.source_columns) + ")"
     run(con, f"""CREATE OR REPLACE TEMP TABLE records AS SELECT nr, {record} AS record
-                 FROM (SELECT *, row_number() OVER () AS nr FROM {item.scan}) SEMI JOIN set_aside USING (nr)""")
+                 FROM (SELECT *, row_number() OVER () AS nr FROM {item.scan}) SEMI JOIN set_aside USING (nr)
+                 LIMIT (SELECT count(*) FROM set_aside)""")
 
 def set_aside(con: duckdb.DuckDBPyConnection, item: Incoming, rules: Rules, checks: pd.DataFrame) -> None:
     "Move what broke a rejecting rule to `door.rejected`, and fill in the first offenders' records."
@@ -304,7 +306,7 @@ def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str
                 types[c] = quoted(c)
     return types
 
-# %% ../../nbs/00d_door.ipynb #d4d21c7f
+# %% ../../nbs/00d_door.ipynb #4238e6e1
 def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any],
                 rules: pd.DataFrame) -> pd.DataFrame: # the checks that were made
     "Bring one table through the door."
@@ -327,8 +329,9 @@ def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str,
 def balance(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "Rows in are rows accepted and rows rejected, or the table is not loaded."
     rejected = run(con, 'SELECT count(*) FROM door.rejected WHERE "table" = $1', [item.table])[0][0]
-    rows_in, rows = (run(con, f"SELECT count(*) FROM {t}")[0][0] for t in (item.scan, item.table))
-    rows_in = item.records or rows_in + (0 if item.unreadable is None else len(item.unreadable))
+    rows = run(con, f"SELECT count(*) FROM {item.table}")[0][0]
+    unreadable = 0 if item.unreadable is None else len(item.unreadable)
+    rows_in = item.records or run(con, f"SELECT count(*) FROM {item.scan}")[0][0] + unreadable
     if rows_in != rows + rejected:
         raise ContractError(f"{item.table}: {rows_in} rows came in, {rows} were accepted and {rejected} rejected. "
                             "The source changed while it was read: load it again.")
