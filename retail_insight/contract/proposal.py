@@ -137,7 +137,7 @@ ROLES["transactions"] += [*LEADS, "time", *(c for table in DIMENSIONS for c in T
 for _table in DIMENSIONS:
     ROLES[_table] += ["personal"]
 
-# %% ../../nbs/00g_proposal.ipynb #54e24f16
+# %% ../../nbs/00g_proposal.ipynb #90bdc580
 @lru_cache(maxsize=100_000)
 def name_score(role: str, name: str) -> float: # 0 to 1.1
     "How much a column's name speaks for a role."
@@ -150,8 +150,8 @@ def name_score(role: str, name: str) -> float: # 0 to 1.1
     terms = NAMES[role]
     if whole in terms:
         return 1.0
-    if role == "product_name" and whole in NAMES["product_id"]:
-        return 0.7
+    if (role == "product_name" and whole in NAMES["product_id"]) or (role == "quantity" and whole in ("amount", "sold")):
+        return 0.7 # an amount may be one of pieces
     parts = {"".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)}
     inside = max((len(p) / len(whole) for p in parts & terms if len(p) > 2), default=0.0)
     return max(0.55 + 0.3 * inside if inside else 0.0, resemblance(whole, terms))
