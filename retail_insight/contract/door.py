@@ -467,13 +467,17 @@ def settle_texts(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[s
         run(con, 'CREATE SCHEMA IF NOT EXISTS door; CREATE TABLE door.files AS FROM "door.shown"')
     return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read)
 
-# %% ../../nbs/00d_door.ipynb #a9e8bcde
+# %% ../../nbs/00d_door.ipynb #75e42f36
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame) -> None:
     "All tables of a shop through the door, into an empty database."
     run(con, "SET TimeZone = 'UTC'") # a time with a zone becomes UTC, wherever this machine stands
-    with scratch_folder(con) as scratch:
-        fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules)
+    try:
+        with scratch_folder(con) as scratch:
+            fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules)
+    except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
+        raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "
+                            "if the disk is full, make room. Nothing was loaded.") from None
 
 def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
                 rules: pd.DataFrame) -> None:

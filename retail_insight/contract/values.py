@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['BARE', 'SIGN', 'DIGITS', 'TIMES', 'YEARS', 'DAY_FIRST', 'MONTH_FIRST', 'UNMISTAKABLE', 'PLAIN', 'Reading', 'of',
-           'votes', 'decide', 'number_sql', 'number_reading', 'strptime_sql', 'formats_seen', 'date_reading']
+           'votes', 'in_mapping', 'decide', 'number_sql', 'number_reading', 'strptime_sql', 'formats_seen',
+           'date_reading']
 
 # %% ../../nbs/00c_values.ipynb #117d466e
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import duckdb
 from .files import literal, run
 from .tables import ContractError
 
-# %% ../../nbs/00c_values.ipynb #e0141791
+# %% ../../nbs/00c_values.ipynb #92cd6c03
 @dataclass(frozen=True)
 class Reading:
     "How a column of text is read: SQL with `{}` for the value, and words."
@@ -29,7 +30,12 @@ def votes(con: duckdb.DuckDBPyConnection, scan: str, value: str, one: str, other
     "How many values only one reading takes, only the other, on how many they disagree; the first of the last two kinds."
     return run(con, f"""SELECT count(*) FILTER (a IS NOT NULL AND b IS NULL), count(*) FILTER (b IS NOT NULL AND a IS NULL), count(*) FILTER (a <> b),
         first(x) FILTER (b IS NOT NULL AND a IS NULL), first(x) FILTER (a <> b)
-        FROM (SELECT x, {of(one, "x")} AS a, {of(other, "x")} AS b FROM (SELECT {value}::VARCHAR AS x FROM {scan}))""")[0] # type: ignore[return-value]
+        FROM (SELECT x, {of(one, "x")} AS a, {of(other, "x")} AS b FROM (SELECT {value}::VARCHAR AS x FROM {scan}))""")[0]
+
+def in_mapping(value: str) -> str:
+    "A column's SQL as somebody would write it in a mapping."
+    bare = value.strip('"')
+    return bare if bare.isidentifier() else value
 
 def decide(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: str, one: Reading, other: Reading, answer: str) -> Reading:
     "The reading that the column itself decides for. ContractError if it cannot tell."
@@ -41,7 +47,7 @@ def decide(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: str, one
                             f"Correct the source, or say which in the mapping: {answer}.")
     return one if ones >= others else other
 
-# %% ../../nbs/00c_values.ipynb #643a8a04
+# %% ../../nbs/00c_values.ipynb #0f5a516c
 BARE = r"regexp_replace({}, '\s|\x{00A0}|\x{202F}|''|\x{2019}|\p{Sc}|^[A-Z]{3}\b|\b[A-Z]{3}$', '', 'g')"
 SIGN = f"CASE WHEN regexp_matches({BARE}, '^-|-$|^[(].*[)]$') THEN '-' ELSE '' END"
 DIGITS = f"trim({BARE}, '+-()')"
@@ -56,7 +62,8 @@ def number_reading(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: 
     "How the numbers of a column are written. ContractError if that cannot be told."
     point, comma = Reading(number_sql(".", ","), "with a decimal point"), Reading(number_sql(",", "."), "with a decimal comma")
     column = what.partition(": ")[2]
-    return decide(con, scan, value, what, point, comma, f"{column} = \"= replace({value.strip('()')}, ',', '.')\" for a decimal comma, or \"= replace({value.strip('()')}, ',', '')\" for thousands")
+    name = in_mapping(value)
+    return decide(con, scan, value, what, point, comma, f"{column} = \"= replace({name}, ',', '.')\" for a decimal comma, or \"= replace({name}, ',', '')\" for thousands")
 
 # %% ../../nbs/00c_values.ipynb #8199b828
 TIMES = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%g", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S", "T%H:%M"]
@@ -77,15 +84,16 @@ def formats_seen(con: duckdb.DuckDBPyConnection, scan: str, value: str, formats:
     counts = ", ".join(f"count({of(strptime_sql([f]), 'x')})" for f in formats)
     return [f for f, n in zip(formats, run(con, f"SELECT {counts} FROM {some}")[0], strict=True) if n]
 
-# %% ../../nbs/00c_values.ipynb #636a47fc
+# %% ../../nbs/00c_values.ipynb #7d667fd5
 def date_reading(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: str) -> Reading | None: # nothing if no format reads any of it
     "How the dates of a column are written. ContractError if the order of day and month cannot be told."
     day, month, other = (formats_seen(con, scan, value, f) for f in (DAY_FIRST, MONTH_FIRST, UNMISTAKABLE))
     if not (day or month or other):
         return None
-    column, chosen, said = what.partition(": ")[2], [], "as " + ", ".join(other)
+    chosen: list[str] = []
+    column, said = what.partition(": ")[2], "as " + ", ".join(other)
     if day or month:
         one, two = (Reading(strptime_sql(f or ["%Y-never"]), f"{name} ({', '.join(f) or 'none'})") for name, f in (("day first", day), ("month first", month)))
-        kept = decide(con, scan, value, what, one, two, f"{column} = \"= strptime({value.strip('()')}, '{(day or month)[0]}')\", or with '{(month or day)[0]}'")
+        kept = decide(con, scan, value, what, one, two, f"{column} = \"= strptime({in_mapping(value)}, '{(day or month)[0]}')\", or with '{(month or day)[0]}'")
         chosen, said = (day, one.said) if kept is one else (month, two.said)
     return Reading(f"coalesce({PLAIN}, {strptime_sql(chosen + other)})", said)
