@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['OBEYED', 'SMALLEST_GROUP', 'CARRIED', 'WHERE', 'STYLE', 'PAGE', 'NEEDED', 'NAMES', 'HELP', 'DATA_HELP', 'EXITS',
-           'STAGES', 'SINGLE', 'defuse', 'defused', 'write_table', 'escape', 'shown', 'Said', 'say', 'plain', 'tell',
-           'Table', 'as_table', 'secret_key', 'profile_table', 'segment_table', 'withhold', 'choose_demand',
-           'choose_origins', 'StageError', 'stages_of', 'own_kernel', 'following', 'execute', 'failed_stage',
-           'describe_pictures', 'report_page', 'check_folder', 'replacing', 'put_in_place', 'find_workbook',
-           'run_record', 'require_extra', 'run_workbook', 'finish', 'whole_path', 'fetch', 'day', 'positive',
-           'build_parser', 'check_usage', 'progress', 'run_command', 'describe_command', 'profile_command',
+           'STAGES', 'SINGLE', 'defuse', 'defused', 'write_table', 'escape', 'shown', 'Said', 'say', 'plain',
+           'print_plain', 'Table', 'as_table', 'secret_key', 'profile_table', 'segment_table', 'withhold',
+           'choose_demand', 'choose_origins', 'StageError', 'stages_of', 'own_kernel', 'following', 'execute',
+           'failed_stage', 'describe_pictures', 'report_page', 'check_folder', 'replacing', 'put_in_place',
+           'find_workbook', 'run_record', 'require_extra', 'run_workbook', 'finish', 'whole_path', 'fetch', 'day',
+           'positive', 'build_parser', 'check_usage', 'progress', 'run_command', 'describe_command', 'profile_command',
            'forecast_command', 'one_stage', 'cache_command', 'main']
 
 # %% ../nbs/13_report.ipynb #7f6e588e
@@ -61,7 +61,7 @@ def defused(frame: pd.DataFrame) -> pd.DataFrame:
     texts = {c: frame[c].astype(object).map(defuse) for c in frame if not pd.api.types.is_numeric_dtype(frame[c])}
     return frame.assign(**{str(k): v for k, v in texts.items()} if all(isinstance(k, str) for k in texts) else {}).rename(columns=defuse)
 
-# %% ../nbs/13_report.ipynb #a7603d36
+# %% ../nbs/13_report.ipynb #a649692d
 def write_table(
     frame: pd.DataFrame,
     name: str,             # of the files, without an ending
@@ -72,7 +72,7 @@ def write_table(
     folder.mkdir(parents=True, exist_ok=True)
     flat = frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
     writers: dict[str, Callable[[Path], Any]] = {
-        ".parquet": lambda path: flat.to_parquet(path, index=False), ".csv": lambda path: defused(flat).to_csv(path, index=False)}
+        ".parquet": lambda path: flat.to_parquet(path, index=False), ".csv": lambda path: defused(flat).to_csv(path, index=False, lineterminator="\r\n")}
     for ending, write in writers.items():
         beside = folder / f".{name}{ending}.{os.getpid()}"
         write(beside)
@@ -102,14 +102,14 @@ def say(template: str, **values: object) -> Said:
     "The template with each `{name}` filled in."
     return Said(template.format(**{name: shown(value) for name, value in values.items()}))
 
-# %% ../nbs/13_report.ipynb #5f5eebd2
+# %% ../nbs/13_report.ipynb #ba2d4f65
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 def plain(text: object) -> str:
     "Text in which no character moves the cursor, changes a colour or turns the direction of writing."
     return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
 
-def tell(*texts: object, **options: Any) -> None:
+def print_plain(*texts: object, **options: Any) -> None:
     "Print, for a terminal that does as it is told."
     print(*map(plain, texts), **options)
 
@@ -503,7 +503,7 @@ def check_usage(parser: argparse.ArgumentParser, args: argparse.Namespace) -> No
         except ValueError as error:
             parser.error(f"--out {error}")
 
-# %% ../nbs/13_report.ipynb #0467feae
+# %% ../nbs/13_report.ipynb #50b36528
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
     "A bar that names the stage, on a terminal; a line for each stage elsewhere. Both on stderr."
@@ -514,7 +514,7 @@ def progress() -> Iterator[Callable[[str], None]]:
             bar.set_description_str(stage)
             bar.update(1)
             if bar.disable:
-                tell(stage, file=sys.stderr, flush=True)
+                print_plain(stage, file=sys.stderr, flush=True)
         yield tell
 
 def run_command(args: argparse.Namespace) -> None:
@@ -522,21 +522,21 @@ def run_command(args: argparse.Namespace) -> None:
     require_extra()
     with progress() as tell:
         page = run_workbook(args.data, columns=args.columns, as_of=args.as_of, steps=args.steps, out=args.out, tell=tell)
-    tell(f"{page}\n{page.parent / 'tables'}: {', '.join(sorted(p.stem for p in (page.parent / 'tables').glob('*.csv')))}")
+    print_plain(f"{page}\n{page.parent / 'tables'}: {', '.join(sorted(p.stem for p in (page.parent / 'tables').glob('*.csv')))}")
 
-# %% ../nbs/13_report.ipynb #1581a519
+# %% ../nbs/13_report.ipynb #73fcee4a
 def describe_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFrame]: # tables to write
     "`retail-insight describe`"
     vs = describe_shop(shop, args.as_of)
     odd = pd.concat([shop.findings.rename(columns={"rule": "finding"}), vs.findings], ignore_index=True)
-    tell(vs.summary().to_string(), "", odd[["finding", "severity", "count", "total", "remedy"]].to_string(index=False), sep="\n")
+    print_plain(vs.summary().to_string(), "", odd[["finding", "severity", "count", "total", "remedy"]].to_string(index=False), sep="\n")
     return {"figures": vs.to_frame(), "findings": odd.drop(columns="first"), "columns": vs.columns}
 
 def profile_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFrame]: # tables to write
     "`retail-insight profile`"
     profiles = build_profiles(shop, args.as_of)
     segments = segment_table(profiles.frame)
-    tell(segments.round(1).to_string(index=False) if len(segments) else f"{len(profiles.frame)} customers are too few to show by segment.")
+    print_plain(segments.round(1).to_string(index=False) if len(segments) else f"{len(profiles.frame)} customers are too few to show by segment.")
     return {"profiles": profile_table(profiles.frame, key=secret_key()), "segments": segments}
 
 def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFrame]: # tables to write
@@ -548,11 +548,11 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     tables = {"demand": demand.to_frame(), "forecasts": forecasts.to_frame()}
     if origins:
         tables["scores"] = backtest([LastValue(), MovingAverage(), SES()], demand, origins=origins, steps=args.steps).scores().reset_index()
-        tell(f"Backtest from {origins} origins:", tables["scores"].round(3).to_string(index=False), "", sep="\n")
-    tell("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
+        print_plain(f"Backtest from {origins} origins:", tables["scores"].round(3).to_string(index=False), "", sep="\n")
+    print_plain("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
     return tables
 
-# %% ../nbs/13_report.ipynb #ac2fff7a
+# %% ../nbs/13_report.ipynb #c12a50f0
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
 
 def one_stage(args: argparse.Namespace) -> None:
@@ -560,18 +560,18 @@ def one_stage(args: argparse.Namespace) -> None:
     shop = load_shop(args.data, columns=args.columns, as_of=args.as_of)
     for name, frame in SINGLE[args.command](shop, args).items():
         if args.out:
-            tell(write_table(frame, name, args.out), file=sys.stderr)
+            print_plain(write_table(frame, name, args.out), file=sys.stderr)
 
 def cache_command(args: argparse.Namespace) -> int: # exit code
     "`retail-insight cache`"
     try:
         held = cached_shops() if args.clear is None else clear_cache(args.clear or None)
     except ValueError as error:
-        tell(f"retail-insight cache: {error}", file=sys.stderr)
+        print_plain(f"retail-insight cache: {error}", file=sys.stderr)
         return 1
-    tell(f"{'removed from' if args.clear is not None else 'in'} {cache_folder()}: {len(held)} files, {held['mb'].sum():.1f} MB")
+    print_plain(f"{'removed from' if args.clear is not None else 'in'} {cache_folder()}: {len(held)} files, {held['mb'].sum():.1f} MB")
     if len(held):
-        tell(held[["shop", "kind", "mb", "used"]].round(1).to_string(index=False))
+        print_plain(held[["shop", "kind", "mb", "used"]].round(1).to_string(index=False))
     return 0
 
 def main(argv: Sequence[str] | None = None) -> int: # exit code
@@ -588,14 +588,14 @@ def main(argv: Sequence[str] | None = None) -> int: # exit code
             args.data = fetch(args.data)
         (run_command if args.command == "run" else one_stage)(args)
     except KeyboardInterrupt:
-        tell("retail-insight: stopped. Earlier results are as they were.", file=sys.stderr)
+        print_plain("retail-insight: stopped. Earlier results are as they were.", file=sys.stderr)
         return 130
     except Exception as error:
         named = "" if isinstance(error, (ContractError, ImportError, StageError, ValueError)) else f"{type(error).__name__}: "
-        tell(f"retail-insight {args.command}: {named}{error}", file=sys.stderr)
+        print_plain(f"retail-insight {args.command}: {named}{error}", file=sys.stderr)
         failed = Path(args.out or ".").absolute().with_name(Path(args.out or ".").name + ".failed")
         if isinstance(error, StageError):
-            tell(f"What was finished is in {failed}." + ("" if args.debug else " With --debug the traceback is shown."), file=sys.stderr)
+            print_plain(f"What was finished is in {failed}." + ("" if args.debug else " With --debug the traceback is shown."), file=sys.stderr)
         if args.debug:
             raise
         return 1

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['PARQUET', 'TEXT', 'PACKED', 'LOOSE', 'NEWLINE', 'RETURN', 'LONGEST', 'BROKEN', 'SPREAD', 'REWRITE', 'HIGH', 'NULL',
-           'CRLF', 'LF', 'RAGGED', 'UNCLOSED', 'NO_TEXT', 'NULL_BYTE', 'quoted', 'literal', 'run', 'described',
-           'Source', 'kind_of', 'stem_of', 'parquet_scan', 'readable', 'by_name', 'folder_groups', 'open_files']
+           'CRLF', 'LF', 'RAGGED', 'UNCLOSED', 'NO_TEXT', 'NULL_BYTE', 'quoted', 'literal', 'file_literal', 'run',
+           'described', 'Source', 'kind_of', 'stem_of', 'parquet_scan', 'readable', 'by_name', 'folder_groups',
+           'open_files']
 
-# %% ../../nbs/00a_files.ipynb #0cdd0d59
+# %% ../../nbs/00a_files.ipynb #73a71758
+import glob
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import duckdb
 
 from .tables import ContractError
 
-# %% ../../nbs/00a_files.ipynb #d2ebd740
+# %% ../../nbs/00a_files.ipynb #4ab64907
 def quoted(name: str) -> str: # an identifier, whatever is in it
     "A name as an SQL identifier."
     return '"' + name.replace('"', '""') + '"'
@@ -24,6 +26,10 @@ def quoted(name: str) -> str: # an identifier, whatever is in it
 def literal(text: object) -> str: # a value that cannot be bound, such as a path in a view
     "A value as an SQL text literal."
     return "'" + str(text).replace("'", "''") + "'"
+
+def file_literal(path: Path) -> str: # for DuckDB, to which a[1].csv is a pattern that a1.csv fits
+    "A file's path as an SQL text literal that stands for this file alone."
+    return literal(glob.escape(str(path)))
 
 def run(con: duckdb.DuckDBPyConnection, sql: str, params: Any = None) -> list[tuple[Any, ...]]:
     "Run one statement to its end and return its rows."
@@ -67,11 +73,11 @@ NEWLINE, RETURN, LONGEST = 10, 13, 1 << 20
 BROKEN, SPREAD, REWRITE, HIGH, NULL, CRLF, LF = 1, 2, 4, 8, 16, 32, 64
 RAGGED, UNCLOSED, NO_TEXT, NULL_BYTE = 0, 1, 2, 3
 
-# %% ../../nbs/00a_files.ipynb #695717ab
+# %% ../../nbs/00a_files.ipynb #9ff0856a
 def parquet_scan(files: list[Path]) -> str: # SQL that stands after FROM
     "One scan over Parquet files, each opened once to see that it can be read."
     def read(some: list[Path]) -> str:
-        return f"read_parquet([{', '.join(map(literal, some))}], union_by_name=true)"
+        return f"read_parquet([{', '.join(map(file_literal, some))}], union_by_name=true)"
     with duckdb.connect() as con:
         for path in files:
             try:

@@ -8,7 +8,7 @@ __all__ = ['BLOCK', 'MARKS', 'Told', 'NOTHING', 'LIKE_DATA', 'REASONS', 'open_by
            'find_names', 'distinct_names', 'settle_dialect', 'Survey', 'survey', 'with_last', 'unreadable_row',
            'survey_file', 'csv_scan', 'readable_copy', 'Texts', 'read_texts', 'show_dialects']
 
-# %% ../../nbs/00c_records.ipynb #416f21b7
+# %% ../../nbs/00c_records.ipynb #e0048336
 import codecs
 import csv
 import gzip
@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 
 from .files import (
-    CRLF, HIGH, LF, LONGEST, NEWLINE, NO_TEXT, NULL_BYTE, RAGGED, RETURN, REWRITE, SPREAD, UNCLOSED, literal, quoted)
+    CRLF, HIGH, LF, LONGEST, NEWLINE, NO_TEXT, NULL_BYTE, RAGGED, RETURN, REWRITE, SPREAD, UNCLOSED, file_literal, literal, quoted)
 from .tables import ContractError
 
 # %% ../../nbs/00c_records.ipynb #7097ae2e
@@ -297,13 +297,13 @@ def survey_file(path: Path, said: Mapping[str, Any]) -> Survey:
         found = replace(found, dialect=replace(found.dialect, declared=tuple(said)))
     return found
 
-# %% ../../nbs/00c_records.ipynb #f5e1a336
+# %% ../../nbs/00c_records.ipynb #10651cbf
 def csv_scan(files: list[Path], dialect: Dialect, spread: bool) -> str: # SQL that stands after FROM
     "Files of one dialect and the same names, all as text."
     names = ", ".join(f"{quoted(n)}: 'VARCHAR'" for n in dialect.names)
     quote, escape = (literal(c) for c in (dialect.quote, dialect.escape))
     null = ", ".join(map(literal, dialect.null))
-    return (f"read_csv([{', '.join(literal(f) for f in files)}], auto_detect=false, header={str(dialect.header).lower()}, delim={literal(dialect.delimiter)}, quote={quote}, "
+    return (f"read_csv([{', '.join(map(file_literal, files))}], auto_detect=false, header={str(dialect.header).lower()}, delim={literal(dialect.delimiter)}, quote={quote}, "
             f"escape={escape}, columns={{{names}}}, nullstr=[{null}], max_line_size={4 * LONGEST}, parallel={str(not spread).lower()})")
 
 def readable_copy(found: Survey, scratch: Path, nr: int) -> tuple[Path, Dialect]:
