@@ -5,15 +5,16 @@
 # %% auto #0
 __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'CHECK_COLUMNS', 'Rules', 'PROMOTION_KEY', 'DIFFERENT', 'cast_sql',
            'id_types', 'band_order', 'column_expressions', 'missing_column', 'require_columns', 'one_row_a_key',
-           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'find_places', 'door_rules',
-           'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records', 'set_aside',
-           'contract_select', 'resolved_types', 'write_rows', 'settle_readings', 'show_readings', 'write_table',
-           'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'find_oddities', 'find_repeats',
-           'scratch_folder', 'names_needed', 'settle_texts', 'fill_shop', 'fill_tables', 'gather', 'with_records',
-           'require_rows', 'write_facts']
+           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'count_values', 'find_places',
+           'door_rules', 'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records',
+           'set_aside', 'contract_select', 'resolved_types', 'write_rows', 'settle_readings', 'show_readings',
+           'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules', 'find_oddities',
+           'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids', 'write_ledger',
+           'digest_of', 'fill_shop', 'fill_tables', 'gather', 'with_records', 'require_rows', 'write_facts']
 
-# %% ../../nbs/00d_door.ipynb #6a24223f
+# %% ../../nbs/00d_door.ipynb #95e2035c
 import difflib
+import hashlib
 import json
 import re
 import shutil
@@ -132,7 +133,7 @@ def one_row_a_key(
             query += f" LEFT JOIN (SELECT {key}, first({c} ORDER BY n DESC, {c}) AS {c} FROM ({counted}) GROUP BY {key}) USING ({key})"
     return f"(SELECT * FROM {query} ORDER BY {key})"
 
-# %% ../../nbs/00d_door.ipynb #f51a9246
+# %% ../../nbs/00d_door.ipynb #7f23914f
 @dataclass
 class Incoming:
     "One table on its way through the door."
@@ -147,6 +148,10 @@ class Incoming:
     unreadable: pd.DataFrame | None = None # those of them that are no records: `nr, rule, reason, record`
     readings: dict[str, Reading] = field(default_factory=dict) # contract column -> how its text is written, where it is not plain
     local: bool = False            # times are of the shop's own clock
+    counted: dict[str, str] = field(default_factory=dict) # of a table read off the log: its columns, SQL over `counted_scan`
+    counted_scan: str = ""
+    before: str = ""               # the database of the shop that these rows join, if they join one
+    only_days: bool | None = None  # did that shop know days alone?
 
     def text(self, column: str) -> str:
         "SQL for a column's source value, made plain where its way of writing is known."
@@ -158,7 +163,7 @@ class Incoming:
         timed = column in self.readings and self.wanted[column] in ("TIMESTAMP", "DATE")
         return cast_sql(self.text(column), "TIMESTAMP" if timed else self.types[column], self.wanted[column], self.local)
 
-# %% ../../nbs/00d_door.ipynb #e6197fc6
+# %% ../../nbs/00d_door.ipynb #c319ead0
 def incoming(con: duckdb.DuckDBPyConnection, table: str, scans: dict[str, str], mapping: dict[str, Any]) -> Incoming:
     "What the source and the mapping say about one table."
     origin = mapping.get("from", table)
@@ -170,12 +175,13 @@ def incoming(con: duckdb.DuckDBPyConnection, table: str, scans: dict[str, str], 
     columns = column_expressions(table, have, mapping)
     derived = origin in scans and origin != table and table in KEYS and table != "transactions"
     if derived:
-        columns = {c: columns[c] for c in mapping if c in columns}
-        scan = one_row_a_key(scan, columns, KEYS[table][0])
-        have, columns = described(con, scan), {c: quoted(c) for c in columns}
+        counted, counted_scan = {c: columns[c] for c in mapping if c in columns}, scan
+        scan = one_row_a_key(scan, counted, KEYS[table][0])
+        have, columns = described(con, scan), {c: quoted(c) for c in counted}
     used = {v for v in mapping.values() if isinstance(v, str)} | set(mapping.get("leave_out", [])) | {c for c in have if c.lower() in TABLES[table]}
     types = described(con, "(SELECT " + ", ".join(f"{sql} AS {quoted(c)}" for c, sql in columns.items()) + f" FROM {scan})")
-    return Incoming(table, scan, have, columns, types, [c for c in have if c not in used])
+    item = Incoming(table, scan, have, columns, types, [c for c in have if c not in used])
+    return replace(item, counted=counted, counted_scan=counted_scan) if derived else item
 
 # %% ../../nbs/00d_door.ipynb #23b718e7
 def clock_sql(
@@ -202,12 +208,28 @@ def typed_query(item: Incoming, clock: str, dates_only: bool, places: str = "") 
         extra = f", local_time::DATE AS local_date, isodow(local_time)::TINYINT AS iso_weekday, {hour} AS hour"
     return f"SELECT *{extra} FROM ({query})" + (f" POSITIONAL JOIN {places}" if places else "")
 
-# %% ../../nbs/00d_door.ipynb #e5d94d65
+# %% ../../nbs/00d_door.ipynb #3566b567
 def keep_answer(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "Let a scan that is a query be answered once, so that its rows have an order."
+    if item.counted:
+        item.scan = count_values(con, item)
     if item.scan.startswith("("):
         run(con, f"CREATE OR REPLACE TEMP TABLE {quoted('answer.' + item.table)} AS FROM {item.scan}")
         item.scan = quoted("answer." + item.table)
+
+def count_values(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a query with one row for each key
+    "What `one_row_a_key` says, from counts that are kept, so that they can grow with the log."
+    key, table = KEYS[item.table][0], item.table
+    base = "(SELECT " + ", ".join(f"{sql} AS {quoted(c)}" for c, sql in item.counted.items()) + f" FROM {item.counted_scan})"
+    query = ""
+    for c in item.counted:
+        name = quoted(f"values.{table}.{c}")
+        older = f" UNION ALL FROM {quoted(item.before)}.door.{name}" if item.before else ""
+        run(con, f"""CREATE TABLE door.{name} AS SELECT {key}, value, sum(n)::BIGINT AS n FROM (SELECT {key}, {c} AS value, count(*)::BIGINT AS n FROM {base}
+                     WHERE {key} IS NOT NULL GROUP BY ALL{older}) GROUP BY ALL""")
+        best = f"SELECT {key}, first(value ORDER BY n DESC, value) AS {c} FROM door.{name} WHERE value IS NOT NULL GROUP BY {key}"
+        query += f" LEFT JOIN ({best}) USING ({key})" if c != key else ""
+    return f"(SELECT * FROM (SELECT DISTINCT {key} FROM door.{quoted(f'values.{table}.{key}')}){query} ORDER BY {key})"
 
 def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a table in the source's order, or nothing
     "Each row's place among the rows of its key: `line` of a transaction, `source.copy` of anything else."
@@ -215,9 +237,13 @@ def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a tabl
     if not key:
         return ""
     read = ", ".join(f"{cast_sql(item.columns[c], item.types[c], item.wanted[c])} AS {c}" for c in key)
-    what = '"source.copy"' if key == KEYS[item.table] else "line"
-    run(con, f"""CREATE OR REPLACE TEMP TABLE places AS SELECT {what} FROM (SELECT nr, row_number() OVER (PARTITION BY {", ".join(key)} ORDER BY nr) AS {what}
+    what, names = '"source.copy"' if key == KEYS[item.table] else "line", ", ".join(key)
+    run(con, f"""CREATE OR REPLACE TEMP TABLE places AS SELECT {what} FROM (SELECT nr, row_number() OVER (PARTITION BY {names} ORDER BY nr) AS {what}
                  FROM (SELECT {read}, row_number() OVER () AS nr FROM {item.scan})) ORDER BY nr""")
+    if item.before and not item.counted: # the shop's own rows with these keys come first
+        run(con, f"""CREATE OR REPLACE TEMP TABLE places AS WITH mine AS (SELECT {read}, row_number() OVER () AS nr FROM {item.scan}),
+            older AS (SELECT {names}, count(*) AS n FROM {quoted(item.before)}.{item.table} SEMI JOIN mine USING ({names}) GROUP BY ALL)
+            SELECT ({what} + coalesce(n, 0))::BIGINT AS {what} FROM mine POSITIONAL JOIN places LEFT JOIN older USING ({names}) ORDER BY nr""")
     return "places"
 
 # %% ../../nbs/00d_door.ipynb #b11b52df
@@ -279,15 +305,15 @@ def count_bits(con: duckdb.DuckDBPyConnection, table: str, rules: Rules) -> pd.D
             for (name, _, severity, remedy), n, first in zip(rules, found[::2], found[1::2], strict=True)]
     return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"first": "Int64"})
 
-# %% ../../nbs/00d_door.ipynb #abf1a246
+# %% ../../nbs/00d_door.ipynb #05347419
 def first_broken(rules: Rules) -> str: # SQL over `door.bits`
     "The number of the first rejecting rule that a row breaks, or null."
     return "CASE " + " ".join(f'WHEN "door.bits" & {1 << i} <> 0 THEN {i + 1}' for i, r in enumerate(rules) if r[2] == "reject") + " ELSE NULL END"
 
 def fetch_records(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
-    "The source rows whose numbers stand in `set_aside`, as `records`: `nr, record`."
+    "The source rows whose numbers stand in `set_aside`, as `records`: `nr, record, customer`."
     record = "json_object(" + ", ".join(f"{literal(c)}, {quoted(c)}::VARCHAR" for c in item.source_columns) + ")"
-    run(con, f"""CREATE OR REPLACE TEMP TABLE records AS SELECT nr, {record} AS record
+    run(con, f"""CREATE OR REPLACE TEMP TABLE records AS SELECT nr, {record} AS record, {item.columns.get("customer_id", "NULL")}::VARCHAR AS customer
                  FROM (SELECT *, row_number() OVER () AS nr FROM {item.scan}) SEMI JOIN set_aside USING (nr)
                  LIMIT (SELECT count(*) FROM set_aside)""")
 
@@ -299,7 +325,7 @@ def set_aside(con: duckdb.DuckDBPyConnection, item: Incoming, rules: Rules, chec
                  SELECT rowid + 1 AS nr, {first_broken(rules)} AS broken FROM {item.table} WHERE broken IS NOT NULL
                  UNION ALL SELECT col0, NULL FROM (VALUES {firsts})) GROUP BY nr""")
     fetch_records(con, item)
-    run(con, f"INSERT INTO door.rejected SELECT {literal(item.table)}, nr, {names}[broken], {reasons}[broken], record "
+    run(con, f"INSERT INTO door.rejected SELECT {literal(item.table)}, nr, {names}[broken], {reasons}[broken], record, customer "
              "FROM set_aside JOIN records USING (nr) WHERE broken IS NOT NULL ORDER BY nr")
     run(con, f"DELETE FROM {item.table} WHERE rowid IN (SELECT nr - 1 FROM set_aside WHERE broken IS NOT NULL)")
 
@@ -326,10 +352,12 @@ def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str
                 types[c] = quoted(c)
     return types
 
-# %% ../../nbs/00d_door.ipynb #15e829b3
+# %% ../../nbs/00d_door.ipynb #a27fc868
 def write_rows(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any], mine: Rules) -> tuple[Rules, pd.DataFrame]:
     "All rows of a table with their bits; the rules behind the bits, and how often each was broken."
-    dates_only = item.table == "transactions" and only_dates(con, item)
+    dates_only = item.table == "transactions" and item.only_days is not False and only_dates(con, item)
+    if item.only_days and not dates_only:
+        raise ContractError("transactions: the shop knows days alone, and the new lines have times of day, which changes how the old ones are read. Load all of them together.")
     zoned = item.types.get("timestamp") == "TIMESTAMP WITH TIME ZONE" # says itself when it was, whatever the log does
     clock = clock_sql(settings["time_zone"], "utc" if zoned else settings["timestamps"], dates_only)
     view, door = typed_query(item, clock, dates_only, find_places(con, item)), door_rules(item, settings["as_of"]) + mine
@@ -352,7 +380,7 @@ def show_readings(item: Incoming, checks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([(item.table, f"read_{c}", "note", n := int(checks["total"].max()), n, found.said, f"if {c} is written otherwise, map it with an expression that reads it")
                          for c, found in item.readings.items()], columns=CHECK_COLUMNS).astype({"count": "int64", "total": "int64"})
 
-# %% ../../nbs/00d_door.ipynb #a8b33f74
+# %% ../../nbs/00d_door.ipynb #2a6e7522
 def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any],
                 rules: pd.DataFrame) -> pd.DataFrame: # the checks that were made
     "Bring one table through the door."
@@ -363,7 +391,7 @@ def write_table(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str,
         door, checks = write_rows(con, item, types, settings, mine)
     if checks["count"].any():
         set_aside(con, item, door, checks)
-        records = dict(run(con, "FROM records"))
+        records = dict(run(con, "SELECT nr, record FROM records"))
         checks["first"] = checks["first"].map(records.get, na_action="ignore").astype(object)
     run(con, f'ALTER TABLE {item.table} DROP COLUMN "door.bits"')
     checks = pd.concat([checks.astype({"first": object}), show_readings(item, checks), set_unreadable_aside(con, item)], ignore_index=True)
@@ -381,7 +409,7 @@ def balance(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
                             "The source changed while it was read: load it again.")
     run(con, "INSERT INTO door.tables VALUES (?, ?, ?, ?, true)", [item.table, rows_in, rows, rejected])
 
-# %% ../../nbs/00d_door.ipynb #8772cb09
+# %% ../../nbs/00d_door.ipynb #d5f3df3b
 def set_unreadable_aside(con: duckdb.DuckDBPyConnection, item: Incoming) -> pd.DataFrame: # checks
     "Put a text file's unreadable records among the rejected, each in its place."
     if item.unreadable is None or item.unreadable.empty:
@@ -391,7 +419,7 @@ def set_unreadable_aside(con: duckdb.DuckDBPyConnection, item: Incoming) -> pd.D
     run(con, f"""UPDATE door.rejected SET "row" = "row" + before FROM (SELECT r."row" AS nr, before FROM (SELECT DISTINCT "row" FROM door.rejected WHERE "table" = {literal(item.table)}) r
                  ASOF JOIN (SELECT gap, max(before) AS before FROM "door.odd" GROUP BY gap) o ON r."row" >= o.gap) moved
                  WHERE "table" = {literal(item.table)} AND "row" = moved.nr""")
-    run(con, f'INSERT INTO door.rejected SELECT {literal(item.table)}, nr, rule, reason, record FROM "door.odd"')
+    run(con, f'INSERT INTO door.rejected SELECT {literal(item.table)}, nr, rule, reason, record, NULL FROM "door.odd"')
     con.unregister("door.odd")
     return pd.DataFrame([(item.table, rule, "reject", len(some), item.records, some["record"].iloc[0], some["reason"].iloc[0])
                          for rule, some in odd.groupby("rule", sort=False)], columns=CHECK_COLUMNS)
@@ -405,7 +433,7 @@ def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     timed = f"SELECT 1 FROM (SELECT {item.columns['timestamp']} AS \"source.timestamp\" FROM {item.scan}) WHERE {moment}::TIME <> TIME '00:00' LIMIT 1"
     return not run(con, timed)
 
-# %% ../../nbs/00d_door.ipynb #1e76409b
+# %% ../../nbs/00d_door.ipynb #974c207f
 def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str], digits: int) -> None:
     "A contract table without rows, for a source that does not have it."
     simple = {"money": f"DECIMAL(18, {digits})", "band": "VARCHAR"}
@@ -413,9 +441,13 @@ def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str],
     run(con, f"CREATE TABLE {table} ({columns})")
     run(con, "INSERT INTO door.tables VALUES (?, 0, 0, 0, false)", [table])
 
+def soft_rules(rules: pd.DataFrame, given: set[str]) -> pd.DataFrame:
+    "The rules that find, and do not reject, whose tables are there."
+    return rules[(rules["severity"] != "reject") & rules["table"].isin(given) & (rules["needs"].isin(given) | (rules["needs"] == ""))]
+
 def find_oddities(con: duckdb.DuckDBPyConnection, rules: pd.DataFrame, given: set[str]) -> list[pd.DataFrame]:
     "The finding rules, one scan a table."
-    soft = rules[(rules["severity"] != "reject") & rules["table"].isin(given) & (rules["needs"].isin(given) | (rules["needs"] == ""))]
+    soft = soft_rules(rules, given)
     return [count_rules(con, table, rule_tuples(soft[soft["table"] == table]), table, f"to_json({table})::VARCHAR")
             for table in TABLES if (soft["table"] == table).any()]
 
@@ -467,28 +499,61 @@ def settle_texts(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[s
         run(con, 'CREATE SCHEMA IF NOT EXISTS door; CREATE TABLE door.files AS FROM "door.shown"')
     return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read)
 
-# %% ../../nbs/00d_door.ipynb #75e42f36
+# %% ../../nbs/00d_door.ipynb #ffaf0631
+def settled(con: duckdb.DuckDBPyConnection, database: str) -> dict[str, Any]:
+    "What was settled when an attached shop was loaded."
+    return json.loads(run(con, f"SELECT said FROM {quoted(database)}.door.settled")[0][0])
+
+def joined_ids(items: dict[str, Incoming], before: dict[str, Any]) -> dict[str, str]: # identifier -> BIGINT or VARCHAR
+    "The identifiers' types with those of the shop that the rows join. ContractError if they are others than that shop's."
+    new = {t: i.types for t, i in items.items()}
+    if not before:
+        return id_types(new)
+    old = id_types(before["kinds"])
+    both = id_types({**{f"{t} before": k for t, k in before["kinds"].items()}, **new})
+    if changed := [n for n in both if both[n] != old[n]]:
+        raise ContractError(f"transactions: {len(changed)} identifiers are {old[changed[0]]} in the shop and would be {both[changed[0]]} with the new rows, first "
+                            f"{changed[0]!r}. Load all of them together.")
+    return both
+
+def write_ledger(con: duckdb.DuckDBPyConnection, source: Source) -> None:
+    "The files that came in, by what is in them."
+    run(con, "CREATE TABLE door.ledger (file VARCHAR, bytes BIGINT, digest VARCHAR)")
+    for path in source.files:
+        run(con, "INSERT INTO door.ledger VALUES (?, ?, ?)", [path.name, path.stat().st_size, digest_of(path)])
+
+def digest_of(path: Path) -> str:
+    "A digest of a file's content."
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+# %% ../../nbs/00d_door.ipynb #fd0c1dc7
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
-              rules: pd.DataFrame) -> None:
+              rules: pd.DataFrame, before: str = "") -> None: # `before`: the attached database of a shop that the rows will join
     "All tables of a shop through the door, into an empty database."
     run(con, "SET TimeZone = 'UTC'") # a time with a zone becomes UTC, wherever this machine stands
     try:
         with scratch_folder(con) as scratch:
-            fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules)
+            fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules, before)
+            write_ledger(con, source)
     except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
         raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "
                             "if the disk is full, make room. Nothing was loaded.") from None
 
 def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
-                rules: pd.DataFrame) -> None:
+                rules: pd.DataFrame, before: str = "") -> None:
     "All tables of a shop through the door, from scans."
     for name, frame in source.frames.items():
         con.register(name, frame)
     items = gather(con, source, mapping)
-    digits, ids = MINOR_DIGITS.get(settings["currency"], 2), id_types({i.table: i.types for i in items.values()})
+    known_before = settled(con, before) if before else {}
+    digits, ids = MINOR_DIGITS.get(settings["currency"], 2), joined_ids(items, known_before)
+    for item in items.values() if before else ():
+        item.before, item.only_days = before, known_before["only_days"]
+        item.readings = {c: Reading(*said) for c, said in known_before["readings"].get(item.table, {}).items() if item.types.get(c) == "VARCHAR"}
     run(con, "CREATE SCHEMA IF NOT EXISTS door")
     run(con, "CREATE TABLE IF NOT EXISTS door.files (source VARCHAR, file VARCHAR, encoding VARCHAR, delimiter VARCHAR, quote VARCHAR, records BIGINT, unreadable BIGINT, blank BIGINT, said VARCHAR)")
-    run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR)')
+    run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR, customer VARCHAR)')
     run(con, 'CREATE TABLE door.tables ("table" VARCHAR, rows_in BIGINT, rows BIGINT, rejected BIGINT, given BOOLEAN)')
     checks = []
     for table in LOAD_ORDER:
@@ -499,10 +564,16 @@ def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[st
         else:
             write_empty(con, table, ids, digits)
     require_rows(con, checks[-1])
-    checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
+    if not before: # of rows that join a shop, what is odd is seen when they are there
+        checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
     write_facts(con, pd.concat(checks, ignore_index=True), items, settings)
+    days = run(con, "SELECT count(*) FROM transactions")[0][0] and not run(con, "SELECT count(hour) FROM transactions")[0][0]
+    readings = {t: {c: [r.sql, r.said] for c, r in i.readings.items()} for t, i in items.items() if i.readings}
+    said = dict(mapping=mapping, rules=rules.to_dict("list"), as_of=settings["as_of"], only_days=bool(days), readings=readings,
+                kinds={t: {c: k for c, k in i.types.items() if TABLES[t][c] == "id"} for t, i in items.items()})
+    run(con, "CREATE TABLE door.settled AS SELECT ?::VARCHAR AS said", [json.dumps(said, default=str)])
 
-# %% ../../nbs/00d_door.ipynb #9e9ca80d
+# %% ../../nbs/00d_door.ipynb #56329d52
 def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]]) -> dict[str, Incoming]:
     "The tables that the source has or the mapping takes from it."
     wanted = [t for t in TABLES if t in source.scans or "from" in mapping.get(t, {})]
@@ -536,7 +607,7 @@ def require_rows(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame) -> None:
         raise ContractError(f"transactions: {rows_in} of {rows_in} rows are set aside, none is left; most often {worst['rule']} "
                             f"({worst['count']} of {rows_in}), first {worst['first']}. Remedy: {worst['remedy']}.")
 
-# %% ../../nbs/00d_door.ipynb #343c52cc
+# %% ../../nbs/00d_door.ipynb #cd8ca88c
 def write_facts(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame, items: dict[str, Incoming], settings: dict[str, Any]) -> None:
     "The checks made and the shop's facts, beside its tables."
     con.register("checks.frame", checks)

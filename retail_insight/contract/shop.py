@@ -89,7 +89,7 @@ class ShopFile:
         "Contract columns and attributes that the source gave."
         return list(self.facts["columns"].get(known(table, TABLES, "table"), []))
 
-# %% ../../nbs/00e_shop.ipynb #ab593693
+# %% ../../nbs/00e_shop.ipynb #1017104e
 @dataclass(frozen=True, eq=False, repr=False)
 class Shop(ShopFile):
     """A loaded shop: the contract's tables as DuckDB relations, and what the door said about them.
@@ -115,7 +115,12 @@ class Shop(ShopFile):
     @property
     def rejected(self) -> pd.DataFrame:
         "The rows set aside, whole: `table, row, rule, reason, record` (the source row as JSON text)."
-        return self.query('FROM door.rejected ORDER BY "table", "row"')
+        return self.query('SELECT "table", "row", rule, reason, record FROM door.rejected ORDER BY "table", "row"')
+
+    @property
+    def files(self) -> pd.DataFrame:
+        "How each text file was read: `source, file, encoding, delimiter, quote, records, unreadable, blank, said`."
+        return self.query("FROM door.files")
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -154,8 +159,8 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00e_shop.ipynb #6fde8689
-FORMAT = 4  # of the file; raised when the door writes something else
+# %% ../../nbs/00e_shop.ipynb #c65bed82
+FORMAT = 5  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame) -> str:
     "A digest of files (path, size, time), mapping, settings, rules and version."
