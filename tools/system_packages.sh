@@ -1,22 +1,24 @@
 #!/bin/bash
-# What Python's registry cannot bring: Chromium, for the tests that look at pages. Installed from Debian's
-# packages where that is allowed; otherwise this says what to install and what is left out.
+# What Python's registry cannot bring: Chromium, for the tests that look at pages, and Java, for those that run Spark.
+# Installed from Debian's packages where that is allowed; otherwise this says what to install and what is left out.
 set -uo pipefail
-have() { command -v chromium >/dev/null; }
-have && exit 0
+lacking() { command -v chromium >/dev/null || echo chromium; command -v java >/dev/null || echo default-jre-headless; }
+packages=$(lacking | xargs)
+[ -z "$packages" ] && exit 0
 as_root=()
 if [ "$(id -u)" != 0 ]; then
     if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=(sudo -n); else as_root=(false); fi
 fi
 if command -v apt-get >/dev/null && [ "${as_root[*]:-}" != false ]; then
-    echo "installing Debian's package chromium"
+    echo "installing Debian's packages: $packages"
     quiet=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120)
-    { "${as_root[@]}" "${quiet[@]}" update && "${as_root[@]}" "${quiet[@]}" install -y chromium; } >/dev/null ||
-        echo "apt-get could not install it"
+    { "${as_root[@]}" "${quiet[@]}" update && "${as_root[@]}" "${quiet[@]}" install -y $packages; } >/dev/null ||
+        echo "apt-get could not install them"
 fi
-have && exit 0
+packages=$(lacking | xargs)
+[ -z "$packages" ] && exit 0
 if [ "${CI:-}" = true ]; then
-    echo "Chromium is missing, and CI leaves nothing out: install Debian's package chromium." >&2
+    echo "Missing, and CI leaves nothing out. Install Debian's packages: $packages" >&2
     exit 1
 fi
-echo "Chromium is missing: install Debian's package chromium. Until then tests/test_browser.py is left out."
+echo "Missing: Debian's packages $packages. Until then tests/test_browser.py (chromium) and the Spark tests of tests/test_shards.py (Java) are left out."

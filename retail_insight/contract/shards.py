@@ -10,7 +10,7 @@ __all__ = ['HOMES', 'ORDERED', 'CUT', 'Answers', 'ENGINES', 'Key', 'home_of', 'k
            'on_processes', 'extra', 'on_dask', 'on_spark', 'spark_reason', 'local_spark', 'share_of', 'capacity',
            'map_shards', 'packed', 'collected']
 
-# %% ../../nbs/00h_shards.ipynb #c54fd8df
+# %% ../../nbs/00h_shards.ipynb #4208508f
 import json
 import os
 import pickle
@@ -21,7 +21,7 @@ import socket
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -309,7 +309,7 @@ def run_shard(job: Job, shard: Shard) -> tuple[int, bytes]: # the shard's number
         failure = Failure(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
         return shard.number, pickle.dumps(failure)
 
-# %% ../../nbs/00h_shards.ipynb #8f328b20
+# %% ../../nbs/00h_shards.ipynb #6ed71a98
 class ShardError(RuntimeError):
     "A shard failed, or its worker died. `shards` are the ones concerned: `shard_shop(shop, error.shards[0])` opens the first."
 
@@ -327,8 +327,8 @@ def failed(failure: Failure, shard: Shard) -> ShardError:
 def lost(shards: Sequence[Shard], reason: object) -> ShardError:
     "The error that names what was in work when a worker died."
     first = "\n".join(map(str, shards[:4])) + (f"\nand {len(shards) - 4} more" if len(shards) > 4 else "")
-    return ShardError("a worker died, most often for want of memory: try more shards, or fewer workers.\n"
-                      f"Without an answer: {first}\nThe engine said: {str(reason).splitlines()[0][:300] if str(reason) else reason!r}", shards)
+    return ShardError("the engine gave up. Most often a worker died for want of memory (try more shards, or fewer workers), or lacks retail_insight.\n"
+                      f"Without an answer: {first}\nThe engine said: {(str(reason).splitlines() or [repr(reason)])[0][:300]}", shards)
 
 # %% ../../nbs/00h_shards.ipynb #c111b92a
 def joined(
@@ -353,7 +353,7 @@ def check_alike(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.DataF
         raise ShardError(f"the function must return the same columns from every shard, also from one in which it finds nothing. "
                          f"{one} has {len(mine)}, {other} has {len(theirs)}; they differ in {odd}.", [one, other])
 
-# %% ../../nbs/00h_shards.ipynb #a7ae3dfb
+# %% ../../nbs/00h_shards.ipynb #86d6d6c8
 def settle(parts: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
     "The frames, columns without a single value given the type that they have in the other shards."
     settled = [p.copy(deep=False) for p in parts]
@@ -361,7 +361,7 @@ def settle(parts: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
         empty = [p for p in settled if p.dtypes.iloc[i] == object and p.iloc[:, i].isna().all()]
         kinds = {p.dtypes.iloc[i] for p in settled} - {np.dtype(object)}
         for p in empty if len(kinds) == 1 else ():
-            p.isetitem(i, p.iloc[:, i].astype(next(iter(kinds))))
+            p.isetitem(i, p.iloc[:, i].astype(next(iter(kinds))).array)
     return settled
 
 def check_categories(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.DataFrame) -> None:
@@ -372,8 +372,8 @@ def check_categories(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.
             raise ShardError(f"column {name!r} has other categories in {other} than in {one}. Give it the categories of the whole "
                              "in every shard, or return it as text.", [one, other])
 
-# %% ../../nbs/00h_shards.ipynb #f7deb86c
-Answers = Iterator[tuple[int, bytes]]
+# %% ../../nbs/00h_shards.ipynb #d565590f
+Answers = Generator[tuple[int, bytes], None, None]
 
 def on_processes(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None) -> Answers:
     "The shards on processes of this machine, by joblib."
@@ -432,7 +432,7 @@ def on_spark(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = Non
             raise lost([shards[int(at[1])]] if at else shards, spark_reason(error)) from error
     yield from ((row["number"], bytes(row["answer"])) for row in rows)
 
-# %% ../../nbs/00h_shards.ipynb #d9b4f1b5
+# %% ../../nbs/00h_shards.ipynb #6bb10cb4
 def spark_reason(error: Exception) -> str:
     "The last thing that a long message of Spark's says happened."
     said = [line.strip() for line in str(error).splitlines() if line.strip() and not line.strip().startswith("at ")]
@@ -446,17 +446,17 @@ def local_spark(sql: Any, workers: int) -> Iterator[Any]:
         raise RuntimeError("engine 'spark' needs Java 17 or newer. On Debian: apt-get install default-jre-headless")
     settings = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1",
                 "spark.log.level": "OFF", "spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower()}
-    before = os.environ.get("PYSPARK_PYTHON")
-    os.environ["PYSPARK_PYTHON"] = before or sys.executable
-    session = None
+    wanted = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         session = sql.SparkSession.builder.master(f"local[{workers}]").appName("retail_insight").config(map=settings).getOrCreate()
-        yield session
+        with ExitStack() as at_the_end:
+            at_the_end.callback(session.stop)
+            yield session
     finally:
-        if before is None:
-            os.environ.pop("PYSPARK_PYTHON", None)
-        if session is not None:
-            session.stop()
+        for name in added:
+            os.environ.pop(name, None)
 
 # %% ../../nbs/00h_shards.ipynb #20ff1da3
 ENGINES: dict[str, Callable[..., Answers]] = {"local": on_processes, "dask": on_dask, "spark": on_spark}
