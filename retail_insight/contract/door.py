@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'CHECK_COLUMNS', 'Rules', 'PROMOTION_KEY', 'DIFFERENT', 'cast_sql',
            'id_types', 'band_order', 'column_expressions', 'missing_column', 'require_columns', 'one_row_a_key',
-           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'count_values', 'find_places',
+           'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'count_values', 'find_places', 'key_text',
            'door_rules', 'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records',
            'set_aside', 'contract_select', 'resolved_types', 'write_rows', 'settle_readings', 'show_readings',
            'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules', 'find_oddities',
@@ -208,7 +208,7 @@ def typed_query(item: Incoming, clock: str, dates_only: bool, places: str = "") 
         extra = f", local_time::DATE AS local_date, isodow(local_time)::TINYINT AS iso_weekday, {hour} AS hour"
     return f"SELECT *{extra} FROM ({query})" + (f" POSITIONAL JOIN {places}" if places else "")
 
-# %% ../../nbs/00d_door.ipynb #3566b567
+# %% ../../nbs/00d_door.ipynb #f82dfc0a
 def keep_answer(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "Let a scan that is a query be answered once, so that its rows have an order."
     if item.counted:
@@ -241,10 +241,16 @@ def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a tabl
     run(con, f"""CREATE OR REPLACE TEMP TABLE places AS SELECT {what} FROM (SELECT nr, row_number() OVER (PARTITION BY {names} ORDER BY nr) AS {what}
                  FROM (SELECT {read}, row_number() OVER () AS nr FROM {item.scan})) ORDER BY nr""")
     if item.before and not item.counted: # the shop's own rows with these keys come first
-        run(con, f"""CREATE OR REPLACE TEMP TABLE places AS WITH mine AS (SELECT {read}, row_number() OVER () AS nr FROM {item.scan}),
-            older AS (SELECT {names}, count(*) AS n FROM {quoted(item.before)}.{item.table} SEMI JOIN mine USING ({names}) GROUP BY ALL)
-            SELECT ({what} + coalesce(n, 0))::BIGINT AS {what} FROM mine POSITIONAL JOIN places LEFT JOIN older USING ({names}) ORDER BY nr""")
+        old, text = quoted(item.before), key_text(key)
+        run(con, f"""CREATE OR REPLACE TEMP TABLE places AS WITH mine AS (SELECT *, {text} AS key FROM (SELECT {read}, row_number() OVER () AS nr FROM {item.scan})),
+            older AS (SELECT key, count(*) AS n FROM (SELECT {text} AS key FROM {old}.{item.table} SEMI JOIN mine USING ({names})
+                UNION ALL SELECT key FROM {old}.door.rejected WHERE "table" = {literal(item.table)} AND key IN (SELECT key FROM mine)) GROUP BY ALL)
+            SELECT ({what} + coalesce(n, 0))::BIGINT AS {what} FROM mine POSITIONAL JOIN places LEFT JOIN older USING (key) ORDER BY nr""")
     return "places"
+
+def key_text(columns: list[str]) -> str: # SQL
+    "A row's key as one text, also of a row that was set aside, so that rows that come later find their place behind it."
+    return "[" + ", ".join(f"{c}::VARCHAR" for c in columns) + "]::VARCHAR"
 
 # %% ../../nbs/00d_door.ipynb #b11b52df
 def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, str]]: # name, predicate, severity, remedy
@@ -305,15 +311,16 @@ def count_bits(con: duckdb.DuckDBPyConnection, table: str, rules: Rules) -> pd.D
             for (name, _, severity, remedy), n, first in zip(rules, found[::2], found[1::2], strict=True)]
     return pd.DataFrame(rows, columns=CHECK_COLUMNS).astype({"first": "Int64"})
 
-# %% ../../nbs/00d_door.ipynb #05347419
+# %% ../../nbs/00d_door.ipynb #07d13e1b
 def first_broken(rules: Rules) -> str: # SQL over `door.bits`
     "The number of the first rejecting rule that a row breaks, or null."
     return "CASE " + " ".join(f'WHEN "door.bits" & {1 << i} <> 0 THEN {i + 1}' for i, r in enumerate(rules) if r[2] == "reject") + " ELSE NULL END"
 
 def fetch_records(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
-    "The source rows whose numbers stand in `set_aside`, as `records`: `nr, record, customer`."
+    "The source rows whose numbers stand in `set_aside`, as `records`: `nr, record, customer, key`."
     record = "json_object(" + ", ".join(f"{literal(c)}, {quoted(c)}::VARCHAR" for c in item.source_columns) + ")"
-    run(con, f"""CREATE OR REPLACE TEMP TABLE records AS SELECT nr, {record} AS record, {item.columns.get("customer_id", "NULL")}::VARCHAR AS customer
+    key = [cast_sql(item.columns[c], item.types[c], item.wanted[c]) for c in KEYS.get(item.table, []) if c in item.columns]
+    run(con, f"""CREATE OR REPLACE TEMP TABLE records AS SELECT nr, {record} AS record, {item.columns.get("customer_id", "NULL")}::VARCHAR AS customer, {key_text(key) if key else "NULL"} AS key
                  FROM (SELECT *, row_number() OVER () AS nr FROM {item.scan}) SEMI JOIN set_aside USING (nr)
                  LIMIT (SELECT count(*) FROM set_aside)""")
 
@@ -325,7 +332,7 @@ def set_aside(con: duckdb.DuckDBPyConnection, item: Incoming, rules: Rules, chec
                  SELECT rowid + 1 AS nr, {first_broken(rules)} AS broken FROM {item.table} WHERE broken IS NOT NULL
                  UNION ALL SELECT col0, NULL FROM (VALUES {firsts})) GROUP BY nr""")
     fetch_records(con, item)
-    run(con, f"INSERT INTO door.rejected SELECT {literal(item.table)}, nr, {names}[broken], {reasons}[broken], record, customer "
+    run(con, f"INSERT INTO door.rejected SELECT {literal(item.table)}, nr, {names}[broken], {reasons}[broken], record, customer, key "
              "FROM set_aside JOIN records USING (nr) WHERE broken IS NOT NULL ORDER BY nr")
     run(con, f"DELETE FROM {item.table} WHERE rowid IN (SELECT nr - 1 FROM set_aside WHERE broken IS NOT NULL)")
 
@@ -409,7 +416,7 @@ def balance(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
                             "The source changed while it was read: load it again.")
     run(con, "INSERT INTO door.tables VALUES (?, ?, ?, ?, true)", [item.table, rows_in, rows, rejected])
 
-# %% ../../nbs/00d_door.ipynb #d5f3df3b
+# %% ../../nbs/00d_door.ipynb #4d072c0e
 def set_unreadable_aside(con: duckdb.DuckDBPyConnection, item: Incoming) -> pd.DataFrame: # checks
     "Put a text file's unreadable records among the rejected, each in its place."
     if item.unreadable is None or item.unreadable.empty:
@@ -419,7 +426,7 @@ def set_unreadable_aside(con: duckdb.DuckDBPyConnection, item: Incoming) -> pd.D
     run(con, f"""UPDATE door.rejected SET "row" = "row" + before FROM (SELECT r."row" AS nr, before FROM (SELECT DISTINCT "row" FROM door.rejected WHERE "table" = {literal(item.table)}) r
                  ASOF JOIN (SELECT gap, max(before) AS before FROM "door.odd" GROUP BY gap) o ON r."row" >= o.gap) moved
                  WHERE "table" = {literal(item.table)} AND "row" = moved.nr""")
-    run(con, f'INSERT INTO door.rejected SELECT {literal(item.table)}, nr, rule, reason, record, NULL FROM "door.odd"')
+    run(con, f'INSERT INTO door.rejected SELECT {literal(item.table)}, nr, rule, reason, record, NULL, NULL FROM "door.odd"')
     con.unregister("door.odd")
     return pd.DataFrame([(item.table, rule, "reject", len(some), item.records, some["record"].iloc[0], some["reason"].iloc[0])
                          for rule, some in odd.groupby("rule", sort=False)], columns=CHECK_COLUMNS)
@@ -469,11 +476,11 @@ def find_repeats(con: duckdb.DuckDBPyConnection, given: set[str]) -> list[pd.Dat
     first_row = f"product {first[0][0]}" if first else None
     return [pd.DataFrame([("promotions", "repeated_promotion", "note", total - keys, total, first_row, remedy)], columns=CHECK_COLUMNS)]
 
-# %% ../../nbs/00d_door.ipynb #9ffa45fa
+# %% ../../nbs/00d_door.ipynb #e793a161
 @contextmanager
 def scratch_folder(con: duckdb.DuckDBPyConnection) -> Iterator[Path]:
     "A folder beside the database that is being filled, gone at the end."
-    path = run(con, "SELECT path FROM duckdb_databases() WHERE NOT internal")[0][0]
+    path = run(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")[0][0]
     folder = Path(path + ".scratch") if path else Path(tempfile.mkdtemp())
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -499,7 +506,7 @@ def settle_texts(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[s
         run(con, 'CREATE SCHEMA IF NOT EXISTS door; CREATE TABLE door.files AS FROM "door.shown"')
     return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read)
 
-# %% ../../nbs/00d_door.ipynb #ffaf0631
+# %% ../../nbs/00d_door.ipynb #093fb612
 def settled(con: duckdb.DuckDBPyConnection, database: str) -> dict[str, Any]:
     "What was settled when an attached shop was loaded."
     return json.loads(run(con, f"SELECT said FROM {quoted(database)}.door.settled")[0][0])
@@ -521,13 +528,15 @@ def write_ledger(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     run(con, "CREATE TABLE door.ledger (file VARCHAR, bytes BIGINT, digest VARCHAR)")
     for path in source.files:
         run(con, "INSERT INTO door.ledger VALUES (?, ?, ?)", [path.name, path.stat().st_size, digest_of(path)])
+    run(con, """INSERT INTO door.checks SELECT 'transactions', 'file_twice', 'warning', sum(n - 1), sum(n), first(files), 'remove the copies, or their rows count twice'
+                FROM (SELECT count(*) AS n, string_agg(file, ' = ') AS files FROM door.ledger GROUP BY digest) HAVING sum(n - 1) > 0""")
 
 def digest_of(path: Path) -> str:
     "A digest of a file's content."
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../../nbs/00d_door.ipynb #fd0c1dc7
+# %% ../../nbs/00d_door.ipynb #73360a54
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame, before: str = "") -> None: # `before`: the attached database of a shop that the rows will join
     "All tables of a shop through the door, into an empty database."
@@ -553,7 +562,7 @@ def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[st
         item.readings = {c: Reading(*said) for c, said in known_before["readings"].get(item.table, {}).items() if item.types.get(c) == "VARCHAR"}
     run(con, "CREATE SCHEMA IF NOT EXISTS door")
     run(con, "CREATE TABLE IF NOT EXISTS door.files (source VARCHAR, file VARCHAR, encoding VARCHAR, delimiter VARCHAR, quote VARCHAR, records BIGINT, unreadable BIGINT, blank BIGINT, said VARCHAR)")
-    run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR, customer VARCHAR)')
+    run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR, customer VARCHAR, key VARCHAR)')
     run(con, 'CREATE TABLE door.tables ("table" VARCHAR, rows_in BIGINT, rows BIGINT, rejected BIGINT, given BOOLEAN)')
     checks = []
     for table in LOAD_ORDER:
@@ -563,8 +572,8 @@ def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[st
             checks.append(write_table(con, items[table], types, settings, rules))
         else:
             write_empty(con, table, ids, digits)
-    require_rows(con, checks[-1])
-    if not before: # of rows that join a shop, what is odd is seen when they are there
+    if not before: # rows that join a shop may be none, and what is odd about them is seen when they are there
+        require_rows(con, checks[-1])
         checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
     write_facts(con, pd.concat(checks, ignore_index=True), items, settings)
     days = run(con, "SELECT count(*) FROM transactions")[0][0] and not run(con, "SELECT count(hour) FROM transactions")[0][0]
@@ -607,11 +616,11 @@ def require_rows(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame) -> None:
         raise ContractError(f"transactions: {rows_in} of {rows_in} rows are set aside, none is left; most often {worst['rule']} "
                             f"({worst['count']} of {rows_in}), first {worst['first']}. Remedy: {worst['remedy']}.")
 
-# %% ../../nbs/00d_door.ipynb #cd8ca88c
+# %% ../../nbs/00d_door.ipynb #ed6792bf
 def write_facts(con: duckdb.DuckDBPyConnection, checks: pd.DataFrame, items: dict[str, Incoming], settings: dict[str, Any]) -> None:
     "The checks made and the shop's facts, beside its tables."
     con.register("checks.frame", checks)
-    run(con, 'CREATE TABLE door.checks AS SELECT * FROM "checks.frame"')
+    run(con, 'CREATE TABLE door.checks AS SELECT * REPLACE (first::VARCHAR AS first) FROM "checks.frame"')
     last = run(con, "SELECT max(local_date), count(hour) FROM transactions")[0]
     facts = settings | {"as_of": str(settings["as_of"] or last[0]), "version": __version__,
                         "columns": {t: [*i.columns, *i.attributes] for t, i in items.items()}}

@@ -40,7 +40,7 @@ def described(con: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]: # co
     "Columns and types of anything that can stand after FROM."
     return {name: kind for name, kind, *_ in run(con, f"DESCRIBE SELECT * FROM {scan}")}
 
-# %% ../../nbs/00a_files.ipynb #470df33a
+# %% ../../nbs/00a_files.ipynb #434aed97
 @dataclass
 class Source:
     "What can be read: named scans (SQL that stands after FROM), frames to register, files behind them."
@@ -49,8 +49,10 @@ class Source:
     read: dict[str, Any] = field(default_factory=dict)   # name -> what was found in its text files
     frames: dict[str, Any] = field(default_factory=dict) # name to register -> Arrow table
     files: list[Path] = field(default_factory=list)
+    groups: dict[str, list[Path]] = field(default_factory=dict) # name -> files, of either kind
     name: str = "frames"
     beside: Path | None = None                           # a mapping file found beside the data
+    database: Any = None                                 # a database that is asked when the shop is loaded
 
 # %% ../../nbs/00a_files.ipynb #0233f668
 PARQUET, TEXT, PACKED, LOOSE = (".parquet", ".pq"), (".csv", ".tsv", ".tab"), (".gz", ".xz", ".zip"), (".txt", ".dat", ".zip", ".gz")
@@ -92,7 +94,7 @@ def parquet_scan(files: list[Path]) -> str: # SQL that stands after FROM
                                 "Write the column with one type in all of them.") from None
     return read(files)
 
-# %% ../../nbs/00a_files.ipynb #e0a13fee
+# %% ../../nbs/00a_files.ipynb #9f16b11e
 def readable(folder: Path) -> list[Path]: # files, in order of name
     "Parquet and text files directly in a folder."
     return sorted(p for p in folder.iterdir() if p.is_file() and kind_of(p) and not p.name.startswith("."))
@@ -104,7 +106,7 @@ def by_name(groups: dict[str, list[Path]], name: str) -> Source:
             raise ContractError(f"{stem}: {len(files)} files are of {len(kinds)} kinds, first {files[0].name}. Keep Parquet and text apart.")
     parquet = {stem: parquet_scan(files) for stem, files in groups.items() if kind_of(files[0]) == "parquet"}
     texts = {stem: files for stem, files in groups.items() if stem not in parquet}
-    return Source(parquet, texts, files=list(dict.fromkeys(f for files in groups.values() for f in files)), name=name)
+    return Source(parquet, texts, files=list(dict.fromkeys(f for files in groups.values() for f in files)), groups=groups, name=name)
 
 def folder_groups(folder: Path) -> dict[str, list[Path]]: # name -> files
     "The files of a folder and of its subfolders, by the name of the file or of the subfolder."

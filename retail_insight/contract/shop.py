@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'EMBEDDED', 'DEFAULTS', 'cache_folder', 'memory_limit', 'database', 'engine_settings', 'ShopFile', 'Shop',
-           'connection', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key', 'file_name', 'build_file', 'embedded',
-           'resolve_settings', 'load_shop', 'load_afresh', 'forget', 'cached_shops', 'clear_cache']
+           'connection', 'close_shop', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key', 'file_name',
+           'build_file', 'embedded', 'resolve_settings', 'load_shop', 'load_afresh', 'forget', 'cached_shops',
+           'clear_cache']
 
 # %% ../../nbs/00e_shop.ipynb #993af69d
 import hashlib
@@ -127,7 +128,7 @@ class Shop(ShopFile):
         "What is odd or was set aside: `table, rule, severity, count, total, first, remedy`."
         return check_shop(self).query("count > 0").reset_index(drop=True)
 
-# %% ../../nbs/00e_shop.ipynb #8fdcc9ed
+# %% ../../nbs/00e_shop.ipynb #289f75e5
 _OPEN: dict[Path, duckdb.DuckDBPyConnection] = {}  # one read-only connection a file and process
 
 def connection(path: Path) -> duckdb.DuckDBPyConnection:
@@ -135,6 +136,11 @@ def connection(path: Path) -> duckdb.DuckDBPyConnection:
     if path not in _OPEN:
         _OPEN[path] = duckdb.connect(str(path), read_only=True, config=engine_settings())
     return _OPEN[path]
+
+def close_shop(path: Path) -> None:
+    "Let go of a shop's file; who asks again opens it again."
+    if path in _OPEN:
+        _OPEN.pop(path).close()
 
 def open_shop(path: Path) -> Shop:
     "A shop that was loaded before, by the path of its file."
@@ -159,13 +165,13 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00e_shop.ipynb #c65bed82
+# %% ../../nbs/00e_shop.ipynb #45541fa7
 FORMAT = 5  # of the file; raised when the door writes something else
 
-def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame) -> str:
-    "A digest of files (path, size, time), mapping, settings, rules and version."
+def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame, snapshot: str | None = None) -> str:
+    "A digest of files (path, size, time), mapping, settings, rules, the snapshot's name and version."
     stamps = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in source.files]
-    said = json.dumps([__version__, FORMAT, duckdb.__version__, stamps, mapping, settings, rules.to_dict("list")], default=str, sort_keys=True)
+    said = json.dumps([__version__, FORMAT, duckdb.__version__, stamps, mapping, settings, rules.to_dict("list"), snapshot], default=str, sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()[:20]
 
 def file_name(shop: str) -> str: # letters, digits, dots and dashes
@@ -216,7 +222,7 @@ def resolve_settings(given: dict[str, Any], mapping: dict[str, Any], name: str) 
     said["as_of"] = None if said["as_of"] is None else pd.Timestamp(said["as_of"]).date()
     return said
 
-# %% ../../nbs/00e_shop.ipynb #ad664c7d
+# %% ../../nbs/00e_shop.ipynb #268f30f9
 def load_shop(
     source: Any,                # "corner", "complete_journey"; a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -227,6 +233,7 @@ def load_shop(
     currency: str = "USD",        # ISO 4217 code
     as_of: date | str | None = None,    # last day to use, inclusive; by default the last in the log
     rules: pd.DataFrame | None = None,  # by default `contract_rules()`
+    snapshot: str | None = None,        # keep frames or a database's answer in the cache under this name, and open them from there again
 ) -> Shop:
     """Load a shop through the contract. Rows that break it are set aside in `Shop.rejected`.
 
@@ -238,15 +245,15 @@ def load_shop(
     given = dict(time_zone=time_zone, timestamps=timestamps, week_start=week_start, currency=currency, as_of=as_of)
     settings = resolve_settings(given, mapping, opened.name)
     parts = (opened, mapping, settings, with_user_rules(rules))
-    if opened.frames and not is_embedded:
+    if opened.frames and not is_embedded and snapshot is None:
         return load_afresh(parts)
-    path = cache_folder() / f"{file_name(settings['name'])}-{cache_key(*parts)}.duckdb"
+    path = cache_folder() / f"{file_name(settings['name'])}-{cache_key(*parts, snapshot)}.duckdb"
     if not path.exists():
         log.info("loading %s into %s", settings["name"], path)
         build_file(path, *parts)
     return open_shop(path)
 
-# %% ../../nbs/00e_shop.ipynb #14e37085
+# %% ../../nbs/00e_shop.ipynb #bd67e40a
 def load_afresh(parts: tuple[Any, ...]) -> Shop: # source, mapping, settings, rules
     "A shop from frames, in a file that goes away with it."
     folder = Path(tempfile.mkdtemp(prefix="shop-", dir=cache_folder()))
@@ -260,8 +267,7 @@ def load_afresh(parts: tuple[Any, ...]) -> Shop: # source, mapping, settings, ru
 
 def forget(path: Path) -> None:
     "Close a temporary shop and remove its folder."
-    if path in _OPEN:
-        _OPEN.pop(path).close()
+    close_shop(path)
     shutil.rmtree(path.parent, ignore_errors=True)
 
 # %% ../../nbs/00e_shop.ipynb #2accf3be
@@ -275,7 +281,7 @@ def cached_shops() -> pd.DataFrame: # `shop, kind, mb, used, file`; the largest 
         rows.append((path.stem.rpartition("-")[0] if whole else path.name, kind, stat.st_size / 1e6, pd.Timestamp(stat.st_mtime, unit="s").floor("s"), str(inside)))
     return pd.DataFrame(rows, columns=["shop", "kind", "mb", "used", "file"]).sort_values("mb", ascending=False, ignore_index=True)
 
-# %% ../../nbs/00e_shop.ipynb #7a503d61
+# %% ../../nbs/00e_shop.ipynb #568a316f
 def clear_cache(
     shop: str | None = None, # a shop's name; by default everything
 ) -> pd.DataFrame:           # what was removed, as from `cached_shops`
@@ -286,7 +292,6 @@ def clear_cache(
         names = sorted(set(held.loc[held["kind"] == "shop", "shop"]))
         raise ValueError(f"the cache holds no shop {shop!r}. It holds: {', '.join(names) or 'none'}.")
     for file in gone["file"]:
-        if (path := cache_folder() / file) in _OPEN:
-            _OPEN.pop(path).close()
+        close_shop(path := cache_folder() / file)
         path.unlink(missing_ok=True)
     return gone.reset_index(drop=True)

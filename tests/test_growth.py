@@ -1,0 +1,197 @@
+"""A shop that grows is the shop that one load makes; a person who is erased is gone; what breaks leaves the old or the new."""
+
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import kill
+import numpy as np
+import pandas as pd
+import pytest
+
+from retail_insight.contract import ContractError, append, check_shop, corner_tables, erase, load_shop, open_shop
+
+LOG = corner_tables()["transactions"]
+DERIVED = {"transactions": {}, "products": {"from": "transactions", "product_id": "product_id", "product_name": "label"},
+           "customers": {"from": "transactions", "customer_id": "customer_id", "age_band": "band"}}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+
+
+def damaged_log(rng: np.random.Generator) -> pd.DataFrame:
+    "The corner shop's log with labels and bands that change, some rows that break the contract, and a few late ones."
+    log = LOG.astype({"amount": object, "timestamp": object}).reset_index(drop=True)
+    log["label"] = rng.choice(["Tea", "tea", "TEA!"], len(log))
+    log["band"] = rng.choice(["19-24", "25-34", "65+", None], len(log))
+    for row in rng.choice(len(log), 8, replace=False):
+        column, value = [("amount", "two"), ("timestamp", "yesterday"), ("product_id", None), ("amount", None), ("quantity", -1)][rng.integers(5)]
+        log.loc[row, column] = value
+    return log.iloc[rng.permutation(len(log))] if rng.random() < .5 else log
+
+
+def facts_of(shop) -> dict:
+    "All that two equal shops must agree on."
+    tables = {t: shop.query(f"FROM {t} ORDER BY ALL") for t in ("transactions", "products", "customers", "stores")}
+    checks = check_shop(shop).drop(columns="first").sort_values(["table", "rule"], ignore_index=True)
+    checks = checks[~checks["rule"].str.startswith("read_")].reset_index(drop=True)
+    return tables | {"rejected": shop.rejected, "counts": shop.tables(), "checks": checks, "as_of": shop.as_of, "columns": {t: shop.columns(t) for t in ("transactions", "products")}}
+
+
+def assert_same(a, b):
+    one, other = facts_of(a), facts_of(b)
+    for name, value in one.items():
+        if isinstance(value, pd.DataFrame):
+            pd.testing.assert_frame_equal(value, other[name], check_exact=True, obj=name)
+        else:
+            assert value == other[name], name
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_grown_shop_is_what_one_load_makes(seed, tmp_path):
+    rng = np.random.default_rng(seed)
+    log, kind, mapping = damaged_log(rng), ["csv", "parquet"][seed % 2], DERIVED if seed % 4 < 2 else None
+    cuts = np.sort(rng.choice(np.arange(20, len(log) - 5), rng.integers(1, 4), replace=False))
+    paths = []
+    for number, part in enumerate(np.split(np.arange(len(log)), cuts)):
+        paths.append(tmp_path / f"part{number}.{kind}")
+        some = log.iloc[part].astype(str).where(log.iloc[part].notna(), None)
+        some.to_csv(paths[-1], index=False) if kind == "csv" else some.to_parquet(paths[-1])
+    if kind == "csv":  # a record that is none, in the last part
+        with open(paths[-1], "a", encoding="utf-8") as file:
+            file.write('"torn,1\n')
+    shop = load_shop(paths[0], timestamps="local", columns=mapping)
+    for path in paths[1:]:
+        shop = append(shop, path)
+    assert_same(shop, load_shop(str(tmp_path / f"part*.{kind}"), timestamps="local", columns=mapping))
+
+
+def test_dimensions_join_too_and_findings_are_counted_again(tmp_path):
+    tables = corner_tables()
+    first = {**tables, "transactions": LOG.iloc[:60], "products": tables["products"].iloc[:6], "customers": tables["customers"].iloc[:2]}
+    rest = {"transactions": LOG.iloc[60:], "products": tables["products"].iloc[5:], "customers": tables["customers"].iloc[1:]}
+    shop = append(load_shop(first, timestamps="local"), rest)
+    both = {**tables, "products": pd.concat([first["products"], rest["products"]]), "customers": pd.concat([first["customers"], rest["customers"]])}
+    assert_same(shop, load_shop(both, timestamps="local"))
+    assert set(shop.rejected["rule"]) == {"repeated_key"} and shop.findings.set_index("rule").get("unknown_product") is None
+    assert shop.query("SELECT DISTINCT age_band FROM customers ORDER BY 1")["age_band"].cat.ordered
+
+
+def test_a_file_given_twice_is_recognised(tmp_path, caplog):
+    LOG.iloc[:60].to_csv(tmp_path / "a.csv", index=False)
+    LOG.iloc[60:].to_csv(tmp_path / "b.csv", index=False)
+    shop = append(load_shop(tmp_path / "a.csv", timestamps="local"), tmp_path / "b.csv")
+    (tmp_path / "same.csv").write_bytes((tmp_path / "a.csv").read_bytes())
+    with caplog.at_level(logging.WARNING, logger="retail_insight"):
+        again = append(shop, tmp_path / "same.csv")
+    assert again.path == shop.path and "same.csv is in the shop already" in caplog.text
+    assert_same(append(load_shop(tmp_path / "a.csv", timestamps="local"), str(tmp_path / "*.csv")), shop)
+    twice = load_shop(str(tmp_path / "*.csv"), timestamps="local").findings.set_index("rule")
+    assert twice.loc["file_twice", "count"] == 1 and "a.csv = same.csv" in twice.loc["file_twice", "first"]
+
+
+def test_a_shop_grows_in_its_own_file_from_day_to_day(tmp_path):
+    home = tmp_path / "till.duckdb"
+    shop = load_shop(LOG[LOG["timestamp"] < "2024-01-03"], timestamps="local")
+    shop = append(shop, LOG[LOG["timestamp"].dt.date == pd.Timestamp("2024-01-03").date()], to=home)
+    for day in pd.date_range("2024-01-04", "2024-01-10"):
+        if len(lines := LOG[LOG["timestamp"].dt.date == day.date()]):
+            shop = append(open_shop(home), lines, to=home)
+    assert shop.path == home and len(shop.query("FROM transactions")) == (LOG["timestamp"] < "2024-01-11").sum()
+    assert oct(home.stat().st_mode)[-3:] == "600" and [p.name for p in tmp_path.iterdir() if p.name.startswith("till")] == ["till.duckdb"]
+
+
+def test_what_would_change_the_old_rows_cannot_join(tmp_path):
+    numbered = LOG.assign(product_id=range(len(LOG)), customer_id=7)
+    shop = load_shop(numbered, timestamps="local")
+    with pytest.raises(ContractError, match=r"first 'product_id'. Load all of them together"):
+        append(shop, LOG)
+    days = LOG.assign(timestamp=LOG["timestamp"].dt.date)
+    with pytest.raises(ContractError, match="knows days alone"):
+        append(load_shop(days, timestamps="local"), LOG)
+    with pytest.raises(ContractError, match="of another type in the new rows, first 'note'"):
+        append(load_shop(LOG.assign(note=1), timestamps="local"), LOG.assign(note="one"))
+    assert len(shop.query("FROM transactions")) == len(LOG)
+
+
+def test_snapshots_are_kept_and_frames_are_not():
+    once = load_shop(LOG, timestamps="local", snapshot="january")
+    assert load_shop(LOG.head(3), timestamps="local", snapshot="january").path == once.path
+    assert load_shop(LOG, timestamps="local", snapshot="february").path != once.path
+    assert load_shop(LOG, timestamps="local").path != load_shop(LOG, timestamps="local").path
+
+
+def test_an_erased_person_is_nowhere_in_the_file(tmp_path):
+    name = "PERSON-4711-XYZ"
+    log = LOG.astype({"amount": object}).assign(customer_id=LOG["customer_id"].replace("ben", name))
+    log.loc[log.index[log["customer_id"] == name][:2], "amount"] = "two"
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with open(tmp_path / "log.csv", "a", encoding="utf-8") as file:
+        file.write(f'torn,{name}\n"torn,other\n')
+    shop = load_shop(tmp_path / "log.csv", timestamps="local", columns={"transactions": {}, "customers": {"from": "transactions", "customer_id": "customer_id"}})
+    lines = int((log["customer_id"] == name).sum())
+    assert name.encode() in shop.path.read_bytes() or len(shop.rejected) == 4
+    removed = erase(shop, name).set_index("table")["rows"].to_dict()
+    assert removed == {"transactions": lines - 2, "rejected transactions": 3, "customers": 1}
+    assert name.encode() not in shop.path.read_bytes()
+    counts = shop.tables()
+    assert (counts["rows_in"] == counts["rows"] + counts["rejected"]).all() and len(shop.rejected) == counts["rejected"].sum() == 1
+    assert not shop.findings["first"].astype(str).str.contains(name).any() and "erased" in set(shop.findings["rule"])
+    with pytest.raises(ValueError, match="is not in"):
+        erase(shop, name)
+    assert oct(shop.path.stat().st_mode)[-3:] == "600"
+
+
+@pytest.mark.parametrize("what", ["load", "append"])
+def test_kill_9_leaves_the_old_or_the_new(what, tmp_path):
+    seen = kill.interrupt(what, tmp_path, times=12, seed=1)
+    assert seen["half"] == 0 and seen["failed afterwards"] == 0 and seen["killed"] >= 6, seen
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
+    "A limit on the size of files stands for a disk that is full."
+    code = ("import resource, sys; from retail_insight import load_shop; import retail_insight.contract.shop; resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000));"
+            "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            f"\ntry: load_shop({str(tmp_path / 'log.parquet')!r}, timestamps='local')\nexcept Exception as error: print(type(error).__name__, error); sys.exit(3)")
+    pd.concat([LOG.assign(transaction_id=LOG["transaction_id"] + str(n), note=np.random.default_rng(n).random(len(LOG))) for n in range(60)]).to_parquet(tmp_path / "log.parquet")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
+    assert done.returncode == 3 and "ContractError" in done.stdout and "disk is full" in done.stdout, done.stdout + done.stderr
+    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+    assert len(load_shop(tmp_path / "log.parquet", timestamps="local").query("FROM transactions")) == 60 * len(LOG)
+
+
+def test_a_read_only_cache_is_said(tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o500)
+    LOG.to_parquet(tmp_path / "log.parquet")
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:3]:
+        parent.chmod(0o755)
+    code = ("import os, sys; import retail_insight.contract.shop as s; os.getuid() or (os.setgid(65534), os.setuid(65534))\n"
+            f"try: s.load_shop({str(tmp_path / 'log.parquet')!r})\nexcept Exception as error: print(type(error).__name__, error); sys.exit(3)")
+    (tmp_path / "cache").chmod(0o555)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
+    assert done.returncode == 3 and "RETAIL_INSIGHT_CACHE" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_an_older_version_left_is_loaded_afresh(tmp_path):
+    LOG.to_parquet(tmp_path / "log.parquet")
+    shop = load_shop(tmp_path / "log.parquet", timestamps="local")
+    path, count = shop.path, len(shop.query("FROM transactions"))
+    code = f"from retail_insight import load_shop; print(len(load_shop({str(tmp_path / 'log.parquet')!r}, timestamps='local').query('FROM transactions')))"
+    for content in (b"", b"not a database", path.read_bytes()[: path.stat().st_size // 2]):
+        path.write_bytes(content)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
+        assert done.stdout.strip() == str(count), done.stderr[-1500:]
+
+
+def test_memory_is_limited_and_shops_are_their_owners():
+    shop = load_shop(LOG, timestamps="local")
+    assert json.dumps(shop.facts) and oct(Path(os.environ["RETAIL_INSIGHT_CACHE"]).stat().st_mode)[-3:] == "700"
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 3_000_000
