@@ -110,7 +110,7 @@ def test_a_shop_grows_in_its_own_file_from_day_to_day(tmp_path):
 def test_what_would_change_the_old_rows_cannot_join(tmp_path):
     numbered = LOG.assign(product_id=range(len(LOG)), customer_id=7)
     shop = load_shop(numbered, timestamps="local")
-    with pytest.raises(ContractError, match=r"first 'product_id'. Load all of them together"):
+    with pytest.raises(ContractError, match=r"first 'customer_id'. Load all of them together"):
         append(shop, LOG)
     days = LOG.assign(timestamp=LOG["timestamp"].dt.date)
     with pytest.raises(ContractError, match="knows days alone"):

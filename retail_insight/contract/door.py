@@ -63,12 +63,12 @@ def cast_sql(
         return f"coalesce(TRY_CAST(TRY_CAST({name} AS DECIMAL(18, 6)) AS {want}), TRY_CAST({name} AS {want}))"
     return f"TRY_CAST({name} AS {want})"
 
-# %% ../../nbs/00d_door.ipynb #a367a190
+# %% ../../nbs/00d_door.ipynb #0451d588
 def id_types(
     found: dict[str, dict[str, str]], # table -> contract column -> DuckDB type in the source
 ) -> dict[str, str]:                  # identifier -> BIGINT or VARCHAR
     "One type for each identifier, the same in all tables."
-    names = {c for table in TABLES.values() for c, kind in table.items() if kind == "id"}
+    names = sorted({c for table in TABLES.values() for c, kind in table.items() if kind == "id"})
     kinds = {n: {have[n] for have in found.values() if n in have} for n in names}
     return {n: "BIGINT" if k and k <= INTEGERS | FLOATS else "VARCHAR" for n, k in kinds.items()}
 

@@ -34,13 +34,15 @@ def mapping_for(mapping: dict[str, dict[str, Any]], names: list[str]) -> dict[st
         return not origin or origin in names or (origin.startswith("=") and any(n.lower() in words for n in names))
     return {table: said for table, said in mapping.items() if table not in TABLES or answers(said)}
 
-# %% ../../nbs/00f_growth.ipynb #65f42ef5
+# %% ../../nbs/00f_growth.ipynb #dd9a8ed0
 def columns_of(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
     "Columns and types of a table."
     return {name: kind for name, kind, *_ in run(con, f"DESCRIBE {table}")}
 
-def join_rows(con: duckdb.DuckDBPyConnection, table: str) -> None:
-    "Add the new rows of a table to the shop's."
+def join_rows(con: duckdb.DuckDBPyConnection, table: str, whole: bool = False) -> None:
+    "Add the new rows of a table to the shop's, or put them in the place of those if they come whole."
+    if whole:
+        run(con, f"DELETE FROM old.{table}")
     old, new = columns_of(con, f"old.{table}"), columns_of(con, f"fresh.{table}")
     changed = [c for c in new if c in old and new[c] != old[c] and not {new[c][:4], old[c][:4]} <= {"ENUM", "VARC"}]
     if changed:
@@ -50,13 +52,13 @@ def join_rows(con: duckdb.DuckDBPyConnection, table: str) -> None:
         run(con, f"ALTER TABLE old.{table} ADD COLUMN {quoted(c)} {new[c]}")
     bands = [c for c, kind in TABLES[table].items() if kind == "band"]
     if bands:
-        join_bands(con, table, bands)
+        join_bands(con, table, bands, whole)
     else:
         run(con, f"INSERT INTO old.{table} BY NAME FROM fresh.{table} ORDER BY rowid")
 
-def join_bands(con: duckdb.DuckDBPyConnection, table: str, bands: list[str]) -> None:
+def join_bands(con: duckdb.DuckDBPyConnection, table: str, bands: list[str], whole: bool) -> None:
     "A table with ordered bands, written again with the bands of both."
-    seen = {c: known_bands(con, f"old.{table}", c) + known_bands(con, f"fresh.{table}", c) for c in bands}
+    seen = {c: ([] if whole else known_bands(con, f"old.{table}", c)) + known_bands(con, f"fresh.{table}", c) for c in bands}
     texts = ", ".join(f"{c}::VARCHAR AS {c}" for c in bands)
     run(con, f"CREATE TEMP TABLE both_sides AS SELECT * REPLACE ({texts}) FROM old.{table} UNION ALL BY NAME SELECT * REPLACE ({texts}) FROM fresh.{table}")
     run(con, f"DROP TABLE old.{table}")
@@ -130,7 +132,7 @@ def join_facts(con: duckdb.DuckDBPyConnection, before: dict[str, Any]) -> None:
     for table, name, said in (("facts", "facts", facts), ("settled", "said", before)):
         run(con, f"CREATE OR REPLACE TABLE old.door.{table} AS SELECT ?::VARCHAR AS {name}", [json.dumps(said, default=str)])
 
-# %% ../../nbs/00f_growth.ipynb #670d0119
+# %% ../../nbs/00f_growth.ipynb #410bae48
 def append(
     shop: Shop,
     new: Any,                      # what `load_shop` takes: a file, folder or glob, a frame or frames
@@ -184,9 +186,7 @@ def join_tables(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     whole = {name.split(".")[1] for name, in run(con, VALUES)}
     changed = {t for t, in run(con, 'SELECT "table" FROM fresh.door.tables WHERE given')}
     for table in sorted(changed):
-        if table in whole:
-            run(con, f"DELETE FROM old.{table}")
-        join_rows(con, table)
+        join_rows(con, table, table in whole)
     join_door(con, whole)
     run(con, "USE old")
     given = {t for t, in run(con, 'SELECT "table" FROM old.door.tables WHERE given')}

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'EMBEDDED', 'DEFAULTS', 'cache_folder', 'memory_limit', 'database', 'engine_settings', 'ShopFile', 'Shop',
-           'connection', 'close_shop', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key', 'file_name',
-           'build_file', 'embedded', 'resolve_settings', 'load_shop', 'load_afresh', 'forget', 'cached_shops',
-           'clear_cache']
+           'connection', 'whole_shop', 'close_shop', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key',
+           'file_name', 'build_file', 'embedded', 'resolve_settings', 'load_shop', 'load_afresh', 'forget',
+           'cached_shops', 'clear_cache']
 
 # %% ../../nbs/00e_shop.ipynb #993af69d
 import hashlib
@@ -128,7 +128,7 @@ class Shop(ShopFile):
         "What is odd or was set aside: `table, rule, severity, count, total, first, remedy`."
         return check_shop(self).query("count > 0").reset_index(drop=True)
 
-# %% ../../nbs/00e_shop.ipynb #289f75e5
+# %% ../../nbs/00e_shop.ipynb #31db4413
 _OPEN: dict[Path, duckdb.DuckDBPyConnection] = {}  # one read-only connection a file and process
 
 def connection(path: Path) -> duckdb.DuckDBPyConnection:
@@ -136,6 +136,14 @@ def connection(path: Path) -> duckdb.DuckDBPyConnection:
     if path not in _OPEN:
         _OPEN[path] = duckdb.connect(str(path), read_only=True, config=engine_settings())
     return _OPEN[path]
+
+def whole_shop(path: Path) -> Shop:
+    "A shop whose file has all its blocks; duckdb.IOException if some are missing."
+    shop, stored = open_shop(path), "SELECT total_blocks * block_size FROM pragma_database_size()"
+    if path.stat().st_size < run(connection(path).cursor(), stored)[0][0]:
+        close_shop(path)
+        raise duckdb.IOException("the file is shorter than it says")
+    return shop
 
 def close_shop(path: Path) -> None:
     "Let go of a shop's file; who asks again opens it again."
@@ -165,7 +173,7 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00e_shop.ipynb #45541fa7
+# %% ../../nbs/00e_shop.ipynb #a2134dc0
 FORMAT = 5  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame, snapshot: str | None = None) -> str:
@@ -180,6 +188,8 @@ def file_name(shop: str) -> str: # letters, digits, dots and dashes
 
 def build_file(path: Path, *parts: Any) -> Path:
     "Fill a new database beside `path`, then put it there in one step."
+    if not os.access(path.parent, os.W_OK):
+        raise ContractError(f"{path.parent}: this folder cannot be written, and a shop is loaded into it. Make it writable, or name another in RETAIL_INSIGHT_CACHE.")
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with database(beside) as con:
@@ -222,7 +232,7 @@ def resolve_settings(given: dict[str, Any], mapping: dict[str, Any], name: str) 
     said["as_of"] = None if said["as_of"] is None else pd.Timestamp(said["as_of"]).date()
     return said
 
-# %% ../../nbs/00e_shop.ipynb #268f30f9
+# %% ../../nbs/00e_shop.ipynb #d51075cb
 def load_shop(
     source: Any,                # "corner", "complete_journey"; a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -248,9 +258,13 @@ def load_shop(
     if opened.frames and not is_embedded and snapshot is None:
         return load_afresh(parts)
     path = cache_folder() / f"{file_name(settings['name'])}-{cache_key(*parts, snapshot)}.duckdb"
-    if not path.exists():
-        log.info("loading %s into %s", settings["name"], path)
-        build_file(path, *parts)
+    if path.exists():
+        try:
+            return whole_shop(path)
+        except duckdb.Error as error: # cut off, or of another kind than its name says
+            log.warning("%s cannot be opened and is loaded again: %s", path, str(error).splitlines()[0])
+    log.info("loading %s into %s", settings["name"], path)
+    build_file(path, *parts)
     return open_shop(path)
 
 # %% ../../nbs/00e_shop.ipynb #bd67e40a
