@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS', 'ROLES', 'DAYS', 'CLOCKS', 'TIMES', 'TWINS',
-           'SIGNS', 'STYLES', 'LOOKED_AT', 'TEXTS', 'MONEY', 'MOMENTS', 'THRESHOLD', 'words_of', 'spoken', 'name_score',
-           'id_score', 'resemblance', 'Dates', 'read_dates', 'tally', 'weigh_orders', 'span', 'number_sql',
-           'read_numbers', 'Column', 'number_facts', 'look_at', 'read_clock', 'take_rows', 'Sample', 'opened_source',
-           'look_over', 'value_score', 'number_score', 'id_values', 'agreement', 'as_number', 'products_of',
-           'counted_first', 'role_scores', 'with_relations', 'assign_roles']
+           'SIGNS', 'STYLES', 'LOOKED_AT', 'TEXTS', 'MONEY', 'MOMENTS', 'THRESHOLD', 'NOBODY', 'words_of', 'spoken',
+           'name_score', 'id_score', 'resemblance', 'Dates', 'read_dates', 'tally', 'weigh_orders', 'span',
+           'number_sql', 'read_numbers', 'Column', 'number_facts', 'look_at', 'read_clock', 'take_rows', 'Sample',
+           'opened_source', 'look_over', 'value_score', 'number_score', 'id_values', 'agreement', 'as_number',
+           'products_of', 'counted_first', 'role_scores', 'with_relations', 'assign_roles', 'Doubt', 'Draft',
+           'plain_text', 'name_reason', 'bare_sql', 'as_line', 'id_line', 'moment_sql', 'settle_clock', 'how_read',
+           'ask_order', 'settle_receipt', 'joined_with', 'store_part', 'make_visits', 'settle_people', 'settle_goods']
 
 # %% ../../nbs/00g_proposal.ipynb #0534b08f
 import re
@@ -488,3 +490,196 @@ def assign_roles(scores: pd.DataFrame, table: str) -> dict[str, tuple[str, float
     rows, cols = linear_sum_assignment(worth.to_numpy(), maximize=True)
     found = [(worth.index[i], worth.columns[j]) for i, j in zip(rows, cols, strict=True) if worth.iat[i, j] > 0]
     return {role: (name, float(scores.loc[role, name])) for role, name in found}
+
+# %% ../../nbs/00g_proposal.ipynb #e562ed12
+@dataclass(frozen=True)
+class Doubt:
+    "A question that the data cannot settle."
+    table: str
+    column: str
+    question: str
+    seen: str          # what was counted
+    instead: str = ""  # the line of the mapping if the answer is the other one
+
+@dataclass
+class Draft:
+    "A proposal in the making, for a log in one scan."
+    sample: Sample
+    scan: str                                   # in the sample: the log, joined if it was in two files
+    roles: dict[str, tuple[str, float]]
+    scores: pd.DataFrame
+    mapping: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reasons: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+
+    def has(self, role: str) -> Column | None:
+        "The column with a role, if one has it."
+        return self.sample.column(self.scan, self.roles[role][0]) if role in self.roles else None
+
+    def say(self, table: str, column: str, value: Any, source: str, reason: str, sure: float = 1.0) -> None:
+        "Add a line to the mapping."
+        self.mapping.setdefault(table, {})[column] = value
+        self.reasons.append(dict(table=table, column=column, source=source, reason=reason, confidence=round(min(sure, 1.0), 2)))
+
+    def ask(self, column: str, question: str, seen: str, instead: str = "", table: str = "transactions") -> None:
+        self.doubts.append(Doubt(table, column, question, seen, instead))
+
+    def count(self, what: str) -> list[Any]:
+        "Figures over the rows of the log that were read."
+        return list(run(self.sample.con, f"SELECT {what} FROM {self.sample.table(self.scan)}")[0])
+
+# %% ../../nbs/00g_proposal.ipynb #6a74ff91
+def plain_text(text: object, width: int = 0) -> str:
+    "Text from data as a terminal may show it: nothing in it moves the cursor, colours or turns the line."
+    shown = "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else f"\\x{ord(c):02x}" for c in str(text))
+    return shown if not width or len(shown) <= width else shown[: width - 1] + "…"
+
+def name_reason(role: str, name: str) -> str:
+    "What a column's name says for a role, in words."
+    score = name_score(role, name)
+    return "has this name" if score > 1 else "a usual name for it" if score >= 0.8 else "the name comes near" if score >= 0.5 else "by its values, not its name"
+
+def bare_sql(c: Column) -> str: # SQL for a text
+    "A column as it stands, or as tidied text where blanks or a `.0` hang on."
+    text = quoted(c.name) if c.type == "VARCHAR" else f"{quoted(c.name)}::VARCHAR"
+    if c.pointed > 0.5 and c.type == "VARCHAR":
+        return f"regexp_replace(trim({text}), '[.]0$', '')"
+    return f"trim({text})" if c.padded > 0 else text
+
+def as_line(name: str, column: str, have: list[Column]) -> str: # the value of a mapping
+    "A column as the value of a mapping: its name, or an expression where another column has the contract's name."
+    taken = {c.name.lower(): c.name for c in have}
+    clash = taken.get(column, name) != name
+    return f"= {quoted(name)}" if clash or name.startswith("=") else name
+
+def id_line(draft: Draft, role: str, c: Column) -> str:
+    "The value of a mapping for an identifier, tidied if it has to be."
+    sql = bare_sql(c)
+    return as_line(c.name, role, draft.sample.columns[draft.scan]) if sql in (quoted(c.name), f"{quoted(c.name)}::VARCHAR") else f"= {sql}"
+
+# %% ../../nbs/00g_proposal.ipynb #27575871
+def moment_sql(c: Column, clock: Column | None = None) -> str: # SQL for a TIMESTAMP; the bare column where it can be cast
+    "A column of dates as moments, with a column of clock times beside it if there is one."
+    name, formats = quoted(c.name), c.dates.formats if c.dates else ()
+    if clock is None:
+        listed = ", ".join(map(literal, formats[:4]))
+        return name if not formats else f"try_strptime({name}, {listed if len(formats) == 1 else f'[{listed}]'})"
+    if not formats and not clock.style:
+        return f"{name}::DATE + {quoted(clock.name)}"
+    day = formats[0] if formats else "%Y-%m-%d"
+    both = f"{name} || ' ' || {quoted(clock.name)}" if c.type == clock.type == "VARCHAR" else f"strftime({name}::DATE, '%Y-%m-%d') || ' ' || {quoted(clock.name)}::VARCHAR"
+    return f"try_strptime({both}, {literal(day + ' ' + (clock.style or '%H:%M:%S'))})"
+
+def settle_clock(draft: Draft) -> None:
+    "The line of `timestamp`, and what is to be asked about it."
+    c, clock = draft.has("timestamp"), draft.has("time")
+    if c is None or c.dates is None:
+        return
+    clock = clock if clock and not c.dates.timed else None
+    sql, said = moment_sql(c, clock), f"{name_reason('timestamp', c.name)}; " + how_read(c.dates)
+    value = as_line(c.name, "timestamp", draft.sample.columns[draft.scan]) if sql == quoted(c.name) else f"= {sql}"
+    if clock:
+        said += f'; the time of day stands in "{clock.name}"'
+    draft.say("transactions", "timestamp", value, c.name + (f" + {clock.name}" if clock else ""), said, draft.roles["timestamp"][1])
+    ask_order(draft, c, sql)
+    others = [o.name for o in draft.sample.columns[draft.scan] if o.kind == "moment" and o.name != c.name]
+    if others:
+        draft.ask("timestamp", f'Is "{c.name}" the moment of the sale?', f'"{others[0]}" holds dates too', f'timestamp = "{others[0]}"')
+
+def how_read(dates: Dates) -> str:
+    "How dates are read, and how well that is settled."
+    if not dates.formats:
+        return f"{dates.share:.0%} of the values are dates as they stand"
+    order = ""
+    if dates.only or dates.both:
+        first = "day" if dates.formats[0].startswith("%d") else "month"
+        order = f"; {dates.only:,} values can be read only with the {first} first, {dates.both:,} either way, {dates.other:,} only the other way"
+    return f"{dates.share:.0%} of the values are written {dates.formats[0]}{order}"
+
+def ask_order(draft: Draft, c: Column, sql: str) -> None:
+    "Ask about day and month where the values leave it open."
+    dates = c.dates
+    if dates is None or not dates.formats or not dates.both or dates.only > 100 * dates.other and dates.only:
+        return
+    day = next(d for d in sorted(DAYS, key=len, reverse=True) if dates.formats[0].startswith(d))
+    mine, other = ("day", "month") if day.startswith("%d") else ("month", "day")
+    seen = f"{dates.both:,} values can be read either way, {dates.only:,} only with the {mine} first, {dates.other:,} only with the {other} first"
+    draft.ask("timestamp", f'Is the {mine} first in "{c.name}", as in {plain_text(c.top, 20)}?', seen, f'timestamp = "= {sql.replace(day, TWINS[day])}"')
+
+# %% ../../nbs/00g_proposal.ipynb #5efc8e78
+def settle_receipt(draft: Draft) -> None:
+    "The line of `transaction_id`."
+    c, when = draft.has("transaction_id"), draft.has("timestamp")
+    if c is None:
+        return make_visits(draft)
+    parts = [bare_sql(c)]
+    said = f"{name_reason('transaction_id', c.name)}; {c.filled / max(c.distinct, 1):.1f} lines each"
+    if when:
+        day = f"({moment_sql(when)})::DATE"
+        share, groups = agreement(draft.sample.con, draft.sample.table(draft.scan), quoted(c.name), day)
+        said += f"; {share:.0%} of those with several lines are of one day" if groups else ""
+        if groups > 2 and share < 0.8 and joined_with(draft, [quoted(c.name), day]) > 0.9:
+            parts = [f"strftime({day}, '%Y%m%d')", *store_part(draft, [quoted(c.name), day]), bare_sql(c)]
+    value = id_line(draft, "transaction_id", c) if len(parts) == 1 else "= " + " || '-' || ".join(parts)
+    draft.say("transactions", "transaction_id", value, c.name, said, draft.roles["transaction_id"][1])
+    if len(parts) > 1:
+        draft.ask("transaction_id", f'Does "{c.name}" start again each day?', f"most numbers stand on several days ({1 - share:.0%}), so the day was put before them",
+                  f'transaction_id = "{c.name}"')
+
+def joined_with(draft: Draft, keys: list[str]) -> float: # share
+    "Of the keys that several rows have, how many have one customer, or one time where no customer is known."
+    who = draft.has("customer_id") or draft.has("time") or draft.has("timestamp")
+    key = " || '-' || ".join(f"{k}::VARCHAR" for k in keys)
+    return agreement(draft.sample.con, draft.sample.table(draft.scan), key, quoted(who.name))[0] if who else 0.0
+
+def store_part(draft: Draft, keys: list[str]) -> list[str]:
+    "The store, if receipts of one day and number are told apart by it."
+    store = draft.has("store_id")
+    return [bare_sql(store)] if store and store.distinct > 1 and joined_with(draft, [*keys, quoted(store.name)]) > joined_with(draft, keys) else []
+
+def make_visits(draft: Draft) -> None:
+    "A receipt from a day and a customer, where the log has no receipt number."
+    when, who = draft.has("timestamp"), draft.has("customer_id")
+    if when is None or who is None:
+        return
+    moment = moment_sql(when) if moment_sql(when) != quoted(when.name) else f"try_cast({quoted(when.name)} AS TIMESTAMP)"
+    blank = who.rows - who.filled
+    draft.say("transactions", "transaction_id", f"= strftime({moment}, '%Y%m%d-') || {bare_sql(who)}", f"{when.name} + {who.name}",
+              "no column numbers receipts, so what a customer bought on one day is one receipt", 0.5)
+    draft.ask("transaction_id", "Is there a receipt number somewhere?", "without it two visits of a customer on one day become one"
+              + (f", and {blank:,} of {who.rows:,} lines without a customer are set aside" if blank else ""), 'transaction_id = "its column"')
+
+# %% ../../nbs/00g_proposal.ipynb #3468caef
+NOBODY = re.compile(r"0+|-1|-+|9{4,}|n/?a|none|null|unknown|anonym\w*|guest|gast|kein\w*|sans|invite|cash|bar|\?|x+", re.I)
+
+def settle_people(draft: Draft) -> None:
+    "The line of `customer_id`, or the note that there is none."
+    c = draft.has("customer_id")
+    if c is None:
+        return draft.ask("customer_id", "Is there a customer or card number?", "no column looks like one; without it goods are described, but no people", 'customer_id = "its column"')
+    share, said = 1 - c.filled / c.rows, f"{name_reason('customer_id', c.name)}; {c.distinct:,} customers"
+    value = id_line(draft, "customer_id", c)
+    often = c.topped > 0.1 and c.topped > 10 / max(c.distinct, 1) and c.distinct > 3
+    nobody = f"= nullif({bare_sql(c)}, {literal(c.top)})"
+    if often and NOBODY.fullmatch(c.top):
+        value, share = nobody, 1 - c.filled * (1 - c.topped) / c.rows
+        said += f"; {plain_text(c.top, 20)!r} stands for nobody ({c.topped:.0%} of the lines)"
+    elif often and c.topped > 0.25:
+        draft.ask("customer_id", f"Is {plain_text(c.top, 20)!r} one customer, or everybody without a card?", f"{c.topped:.0%} of the lines", f'customer_id = "{nobody}"')
+    draft.say("transactions", "customer_id", value, c.name, said + (f"; {share:.0%} of the lines have none" if share else ""), draft.roles["customer_id"][1])
+    if share > 0.5:
+        draft.ask("customer_id", "Are most sales anonymous?", f"{share:.0%} of the lines have no customer; profiles speak of the others only")
+
+def settle_goods(draft: Draft) -> None:
+    "The lines of `product_id`, `store_id`, `channel` and `unit`."
+    if "product_id" not in draft.roles and "product_name" in draft.roles:
+        draft.roles["product_id"] = draft.roles.pop("product_name")
+        name = draft.roles["product_id"][0]
+        draft.ask("product_id", "Is there a product number?", f'none was found, so the names in "{name}" serve as numbers', 'product_id = "its column"')
+    words = dict(product_id="products", store_id="stores", channel="channels", unit="units")
+    for role, word in words.items():
+        if c := draft.has(role):
+            led = f"; {c.led:.0%} have leading zeros, so they stay text" if c.led > 0.01 and role.endswith("_id") else ""
+            value = id_line(draft, role, c) if role.endswith("_id") else as_line(c.name, role, draft.sample.columns[draft.scan])
+            draft.say("transactions", role, value, c.name, f"{name_reason(role, c.name)}; {c.distinct:,} {word}{led}", draft.roles[role][1])
