@@ -6,9 +6,7 @@
 Larger logs are Complete Journey over and over, with customers and baskets of their own in each copy."""
 
 import json
-import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile

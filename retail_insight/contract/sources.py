@@ -9,7 +9,7 @@ __all__ = ['SETTLED', 'BATCH_ROWS', 'PLAIN', 'NUMBERS', 'BATCH_BYTES', 'SNAPSHOT
            'with_timeout', 'database_file', 'open_database', 'open_source', 'needed', 'exact_number', 'finite_time',
            'land', 'copied', 'staged']
 
-# %% ../../nbs/00c_sources.ipynb #d92e9a16
+# %% ../../nbs/00c_sources.ipynb #6a8b48ac
 import difflib
 import importlib
 import os
@@ -17,8 +17,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -73,7 +72,7 @@ def scrubbed(text: str, address: str = "") -> str:
     said = re.search(r"(?:ERROR|FATAL): +(.+)", text) # the server's own sentence, without the query that it repeats
     return (said[1] if said else " ".join(text.split())).split(" SQLSTATE")[0].strip()
 
-# %% ../../nbs/00c_sources.ipynb #fdc22840
+# %% ../../nbs/00c_sources.ipynb #6a98bf61
 @dataclass(eq=False, repr=False)
 class Database:
     "A database that is only read. It connects when it is first asked something."
@@ -97,6 +96,10 @@ class Database:
         if self.con is not None:
             self.con.close()
             self.con = None
+
+    def rows(self, sql: str) -> Any:
+        "What the database answers."
+        raise NotImplementedError
 
     def tables(self) -> list[str]:
         "Tables and views, by the names under which they can be asked."
@@ -127,11 +130,12 @@ def magic(path: Path) -> str: # "sqlite", "duckdb" or nothing
         head = file.read(16)
     return "sqlite" if head == b"SQLite format 3\0" else "duckdb" if head[8:12] == b"DUCK" else ""
 
-# %% ../../nbs/00c_sources.ipynb #fa84ddd9
+# %% ../../nbs/00c_sources.ipynb #c4dc5642
 SETTLED = "count({0}), sum(typeof({0}) = 'integer'), sum(typeof({0}) = 'real'), sum(typeof({0}) = 'text'), sum(typeof({0}) = 'blob'), sum(typeof({0}) = 'integer' AND abs({0} / 2) > 4503599627370496)"
 
-def settled_type(filled: int, whole: int, real: int, text: int, blob: int, large: int, leaning: str = "") -> pa.DataType:
+def settled_type(counts: list[int], leaning: str = "") -> pa.DataType: # counts: filled, whole, real, text, blob, large
     "The Arrow type of a SQLite column, from how many of its values are of which type."
+    filled, whole, real, _, blob, large = counts
     if not filled:
         return pa.int64() if "INT" in leaning.upper() else pa.string()
     if filled == whole:
@@ -159,7 +163,7 @@ def sqlite_batches(rows: Any, schema: pa.Schema, what: str) -> Iterator[pa.Recor
         raise ContractError(f"{what}: cannot be read to its end: {scrubbed(str(error))}. A text that is not UTF-8 can be read as bytes: "
                             "columns={'…': {'from': '= SELECT CAST(name AS BLOB) AS name, …'}}.") from None
 
-# %% ../../nbs/00c_sources.ipynb #513dc029
+# %% ../../nbs/00c_sources.ipynb #05bbb4c9
 class SQLite(Database):
     "A SQLite file, read by Python's own library."
     KIND = "sqlite"
@@ -187,8 +191,8 @@ class SQLite(Database):
         query = f"SELECT * FROM ({one_query(self, wanted)}\n)"
         names = [d[0] for d in self.rows(f"SELECT * FROM ({query}) LIMIT 0").description]
         said = {} if wanted.startswith("=") else self.columns(wanted)
-        counts = list(self.rows(f"SELECT {', '.join(SETTLED.format(quoted(n)) for n in names)} FROM ({query})"))[0]
-        kinds = [settled_type(*(n or 0 for n in counts[i * 6:i * 6 + 6]), said.get(name, "")) for i, name in enumerate(names)]
+        counts = next(iter(self.rows(f"SELECT {', '.join(SETTLED.format(quoted(n)) for n in names)} FROM ({query})")))
+        kinds = [settled_type([n or 0 for n in counts[i * 6:i * 6 + 6]], said.get(name, "")) for i, name in enumerate(names)]
         schema = pa.schema(list(zip(names, kinds, strict=True)))
         return pa.RecordBatchReader.from_batches(schema, sqlite_batches(self.rows(query), schema, f"{self.name}: {asked(wanted)}"))
 
@@ -428,7 +432,7 @@ def finite_time(con: duckdb.DuckDBPyConnection, scan: str, column: str, kind: pa
     last = f"{name} - DATE '1970-01-01' = {-2**31 + 10956}" if not plus else f"epoch_us({name}) = {-2**63 + 946684799999999}"
     return f"CASE WHEN {early} THEN CASE WHEN {last} THEN 'infinity' ELSE '-infinity' END ELSE {name}::VARCHAR END AS {name}"
 
-# %% ../../nbs/00c_sources.ipynb #20af2f1d
+# %% ../../nbs/00c_sources.ipynb #54f6c7d1
 def land(con: duckdb.DuckDBPyConnection, stream: Any, table: str) -> str: # the scan
     "Copy a stream into the attached scratch file, and settle its exact numbers."
     raw, made = (f'"database"."main".{quoted(name)}' for name in (table + " as sent", table))
@@ -438,7 +442,7 @@ def land(con: duckdb.DuckDBPyConnection, stream: Any, table: str) -> str: # the 
     finally:
         con.unregister("database.stream")
     shown = [exact_number(con, raw, f.name) if f.metadata else finite_time(con, raw, f.name, f.type)
-             if pa.types.is_date32(f.type) or pa.types.is_timestamp(f.type) and f.type.unit == "us" else quoted(f.name) for f in stream.schema]
+             if pa.types.is_date32(f.type) or (pa.types.is_timestamp(f.type) and f.type.unit == "us") else quoted(f.name) for f in stream.schema]
     run(con, f"CREATE VIEW {made} AS SELECT {', '.join(shown)} FROM {raw}")
     return made
 
