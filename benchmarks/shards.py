@@ -40,7 +40,7 @@ def running(engine: str) -> Iterator[dict]:
     if engine == "dask":
         import distributed
 
-        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL") as cluster, distributed.Client(cluster) as client:
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster, distributed.Client(cluster) as client:
             yield {"engine": engine, "workers": 2, "cluster": client}
     elif engine == "spark":
         from pyspark import sql

@@ -393,13 +393,13 @@ def extra(module: str, name: str) -> Any:
     except ImportError:
         raise ImportError(f"engine {name!r} needs {module.partition('.')[0]}. Run: pip install 'retail_insight[{name}]'") from None
 
-# %% ../../nbs/00h_shards.ipynb #554af819
+# %% ../../nbs/00h_shards.ipynb #00917abf
 def on_dask(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None) -> Answers:
     "The shards on a Dask cluster: the given client's, or one started here."
     dask = extra("distributed", "dask")
     with ExitStack() as closing_after:
         if cluster is None:
-            started = dask.LocalCluster(n_workers=min(workers, len(shards)), threads_per_worker=1, dashboard_address=None, silence_logs="CRITICAL")
+            started = dask.LocalCluster(n_workers=min(workers, len(shards)), threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL")
             cluster = closing_after.enter_context(dask.Client(closing_after.enter_context(started)))
         futures = {cluster.submit(run_shard, job, s, pure=False): s for s in shards}
         try:
