@@ -128,7 +128,7 @@ class Shop(ShopFile):
         "What is odd or was set aside: `table, rule, severity, count, total, first, remedy`."
         return check_shop(self).query("count > 0").reset_index(drop=True)
 
-# %% ../../nbs/00e_shop.ipynb #31db4413
+# %% ../../nbs/00e_shop.ipynb #77c86f46
 _OPEN: dict[Path, duckdb.DuckDBPyConnection] = {}  # one read-only connection a file and process
 
 def connection(path: Path) -> duckdb.DuckDBPyConnection:
@@ -150,8 +150,9 @@ def close_shop(path: Path) -> None:
     if path in _OPEN:
         _OPEN.pop(path).close()
 
-def open_shop(path: Path) -> Shop:
+def open_shop(path: Path | str) -> Shop:
     "A shop that was loaded before, by the path of its file."
+    path = Path(path)
     return Shop(path, json.loads(run(connection(path).cursor(), "SELECT facts FROM door.facts")[0][0]))
 
 # %% ../../nbs/00e_shop.ipynb #b7694dff
