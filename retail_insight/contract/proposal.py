@@ -5,16 +5,20 @@
 # %% auto #0
 __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS', 'ROLES', 'DAYS', 'CLOCKS', 'TIMES', 'TWINS',
            'SIGNS', 'STYLES', 'LOOKED_AT', 'TEXTS', 'MONEY', 'MOMENTS', 'THRESHOLD', 'NOBODY', 'TABLE_WORDS',
-           'words_of', 'spoken', 'name_score', 'id_score', 'resemblance', 'Dates', 'read_dates', 'tally',
-           'weigh_orders', 'span', 'number_sql', 'read_numbers', 'Column', 'number_facts', 'look_at', 'read_clock',
-           'take_rows', 'Sample', 'opened_source', 'look_over', 'value_score', 'number_score', 'id_values', 'agreement',
-           'as_number', 'products_of', 'counted_first', 'role_scores', 'with_relations', 'assign_roles', 'Doubt',
-           'Draft', 'plain_text', 'name_reason', 'bare_sql', 'as_line', 'id_line', 'moment_sql', 'settle_clock',
-           'how_read', 'ask_order', 'settle_receipt', 'joined_with', 'store_part', 'make_visits', 'settle_people',
-           'settle_goods', 'exact', 'one_or_line', 'satisfied', 'settle_money', 'total_line', 'price_line',
-           'settle_discount', 'weigh_discount', 'settle_dimensions', 'belongs', 'add_dimension', 'named_table',
-           'settle_files', 'is_list_of', 'add_file', 'Join', 'contained', 'find_receipts', 'shared_keys', 'unique_key',
-           'make_join']
+           'SAID_COLUMNS', 'RECIPE_COLUMNS', 'words_of', 'spoken', 'name_score', 'id_score', 'resemblance', 'Dates',
+           'read_dates', 'tally', 'weigh_orders', 'span', 'number_sql', 'read_numbers', 'Column', 'number_facts',
+           'look_at', 'read_clock', 'take_rows', 'Sample', 'opened_source', 'look_over', 'value_score', 'number_score',
+           'id_values', 'agreement', 'as_number', 'products_of', 'counted_first', 'role_scores', 'with_relations',
+           'assign_roles', 'Doubt', 'Draft', 'plain_text', 'name_reason', 'bare_sql', 'as_line', 'id_line',
+           'moment_sql', 'settle_clock', 'how_read', 'ask_order', 'settle_receipt', 'joined_with', 'store_part',
+           'make_visits', 'settle_people', 'settle_goods', 'exact', 'one_or_line', 'satisfied', 'settle_money',
+           'total_line', 'price_line', 'settle_discount', 'weigh_discount', 'settle_dimensions', 'belongs',
+           'add_dimension', 'named_table', 'settle_files', 'is_list_of', 'add_file', 'Join', 'contained',
+           'find_receipts', 'shared_keys', 'unique_key', 'make_join', 'toml_text', 'toml_value', 'comment', 'Proposal',
+           'proposal_toml', 'toml_doubt', 'sample_source', 'through_the_door', 'door_says', 'understood_lines',
+           'choose_log', 'draft_log', 'write_draft', 'say_join', 'settle_line', 'keep_names_apart', 'settle_shop',
+           'ask_hours', 'broken_lines', 'what_lacks', 'known_set', 'use_recipe', 'propose_mapping', 'propose',
+           'check_mapping', 'finish_proposal', 'what_was_read']
 
 # %% ../../nbs/00g_proposal.ipynb #0534b08f
 import re
@@ -688,7 +692,7 @@ def settle_goods(draft: Draft) -> None:
             value = id_line(draft, role, c) if role.endswith("_id") else as_line(c.name, role, draft.sample.columns[draft.scan])
             draft.say("transactions", role, value, c.name, f"{name_reason(role, c.name)}; {c.distinct:,} {word}{led}", draft.roles[role][1])
 
-# %% ../../nbs/00g_proposal.ipynb #0f26b72d
+# %% ../../nbs/00g_proposal.ipynb #f5d925f0
 def exact(c: Column) -> str: # SQL
     "A column's numbers as decimals."
     return f"try_cast({number_sql(quoted(c.name), c.style)} AS DECIMAL(18, 4))"
@@ -706,10 +710,10 @@ def one_or_line(draft: Draft, money: Column, quantity: Column) -> tuple[int, int
 
 def satisfied(draft: Draft, equation: str, where: str = "true") -> tuple[int, int]: # rows that satisfy it, rows compared
     "How many rows an equation holds for, to the cent. SQL over the columns."
-    good, n = draft.count(f"count(*) FILTER (abs({equation}) < 0.011 AND {where}), count(*) FILTER (({equation}) IS NOT NULL AND {where})")[0]
+    good, n = draft.count(f"count(*) FILTER (abs({equation}) < 0.011 AND {where}), count(*) FILTER (({equation}) IS NOT NULL AND {where})")
     return good, n
 
-# %% ../../nbs/00g_proposal.ipynb #7c11249e
+# %% ../../nbs/00g_proposal.ipynb #5c7fac1b
 def settle_money(draft: Draft) -> None:
     "The lines of `quantity`, `amount`, `discount` and `coupon`."
     have, quantity = draft.sample.columns[draft.scan], draft.has("quantity")
@@ -738,7 +742,7 @@ def total_line(draft: Draft, total: Column, price: Column | None, quantity: Colu
         said += f"; on {n:,} lines of several pieces it is {line / n:.0%} a multiple of the price of one"
         if unit > 2 * line and quantity:
             return price_line(draft, total, quantity)
-    if quantity and draft.count(f"count(*) FILTER ({as_number(quantity)} < 0 AND {as_number(total)} > 0)")[0][0] and not total.negative:
+    if quantity and draft.count(f"count(*) FILTER ({as_number(quantity)} < 0 AND {as_number(total)} > 0)")[0] and not total.negative:
         value, said = f"= CASE WHEN {exact(quantity)} < 0 THEN -{exact(total)} ELSE {exact(total)} END", said + "; it has no sign, so a return takes that of the quantity"
         draft.ask("amount", "Is a negative quantity a return?", f'"{total.name}" is never negative, and the contract wants returns negative in both', f'amount = "{total.name}"')
     draft.say("transactions", "amount", value, total.name, said, draft.roles["amount"][1] if "amount" in draft.roles else 0.5)
@@ -945,3 +949,320 @@ def make_join(sample: Sample, lines: str, other: str, keys: tuple[tuple[str, str
     wanted = {theirs[r][0] for r in ("timestamp", "time", "customer_id", "store_id", "channel", "region", "age_band", "sex", "store_name") if r in theirs}
     sums = [c.name for c in kept if c.kind == "number" and c.name not in wanted and (c.whole < 0.95 or max(name_score(r, c.name) for r in (*MONEY, "quantity")) >= 0.6)]
     return Join(lines, other, keys, tuple(c.name for c in kept if c.name not in sums), tuple(sums))
+
+# %% ../../nbs/00g_proposal.ipynb #e9b2ec8b
+def toml_text(text: str) -> str: # without quotes around it
+    "Text for a TOML string in double quotes."
+    short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+    return "".join(short.get(c, c if unicodedata.category(c)[0] != "C" else f"\\U{ord(c):08x}") for c in text)
+
+def toml_value(value: Any) -> str:
+    "A value of a mapping as TOML; a long query keeps its lines."
+    if isinstance(value, list):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    if not isinstance(value, str):
+        return str(value)
+    lines = value.splitlines()
+    if len(lines) > 1 and "'''" not in value and "\n".join(lines) == value and not any(unicodedata.category(c)[0] == "C" for line in lines for c in line):
+        return f"'''{value}'''"
+    if "'" not in value and ('"' in value or "\\" in value) and not any(unicodedata.category(c)[0] == "C" for c in value):
+        return f"'{value}'"
+    return f'"{toml_text(value)}"'
+
+def comment(text: str, start: str = "# ") -> str:
+    "Text as comment lines of at most a hundred characters."
+    return "\n".join(textwrap.wrap(plain_text(text), 98, initial_indent=start, subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False))
+
+# %% ../../nbs/00g_proposal.ipynb #7e5376f0
+SAID_COLUMNS = ["table", "column", "source", "reason", "doubt", "confidence"]
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    "A mapping that was proposed or found, what it makes of the rows read, and what remains to be asked."
+    name: str                          # of the source
+    mapping: dict[str, dict[str, Any]] # for `load_shop(columns=…)`
+    reasons: pd.DataFrame              # `table, column, source, reason, doubt, confidence`
+    doubts: list[Doubt]
+    lacking: list[str]                 # what a shop needs and was not found, in sentences
+    understood: pd.DataFrame           # some accepted lines, in the contract's columns
+    set_aside: pd.DataFrame            # `table, rule, count, total, first, remedy`
+    findings: pd.DataFrame             # the same, of what is odd but usable
+    read: pd.DataFrame                 # `source, columns, rows_read, rows, unused`
+    given: str = ""                    # where the mapping comes from, if it was not proposed: a file or a recipe
+
+    @property
+    def complete(self) -> bool:
+        "Were all required columns found, and did the rows read come through the door?"
+        return not self.lacking
+
+    def to_frame(self) -> pd.DataFrame:
+        "The reasons, a row for each line of the mapping."
+        return self.reasons.copy()
+
+    def __repr__(self) -> str:
+        return f"Proposal({self.name!r}, {len(self.reasons)} columns, {len(self.doubts)} doubts, {'complete' if self.complete else 'lacking ' + str(len(self.lacking))})"
+
+# %% ../../nbs/00g_proposal.ipynb #d0da094c
+def proposal_toml(proposal: Proposal, doubts: bool = True) -> str: # the text of a map.toml
+    "The mapping as TOML, with reasons and doubts as comments."
+    parts = [comment(f"How {proposal.name} becomes the contract's tables. Proposed from its columns and some of its rows: read each line, and answer each DOUBT.")]
+    reasons = proposal.reasons.set_index(["table", "column"])["reason"].to_dict()
+    for table in ["shop", *(t for t in proposal.mapping if t != "shop")]:
+        parts.append(f"\n[{table}]")
+        for column, value in proposal.mapping.get(table, {}).items():
+            if said := reasons.get((table, column), ""):
+                parts.append(comment(said))
+            parts += [f"{column} = {toml_value(value)}", *(toml_doubt(d) for d in proposal.doubts if doubts and (d.table, d.column) == (table, column))]
+        parts += [toml_doubt(d) for d in proposal.doubts if doubts and d.table == table and d.column not in proposal.mapping.get(table, {})]
+    return "\n".join(parts + [comment(f"LACKING: {said}") for said in proposal.lacking]) + "\n"
+
+def toml_doubt(doubt: Doubt) -> str:
+    "A doubt as comment lines."
+    instead = "".join(f"\n# {plain_text(line)}" for line in doubt.instead.splitlines())
+    return comment(f"{doubt.question} {doubt.seen[:1].upper()}{doubt.seen[1:]}." + (" If not, write instead:" if instead else ""), "# DOUBT: ") + instead
+
+# %% ../../nbs/00g_proposal.ipynb #2a055cf8
+def sample_source(sample: Sample, join: Join | None) -> Source:
+    "The rows read as a source; of receipts, those that the lines need."
+    frames = {}
+    for name, scan in sample.scans.items():
+        table = sample.table(name)
+        if join and name == join.receipts:
+            on = " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" for a, b in join.keys)
+            table = f"(SELECT r.* FROM {scan} AS r WHERE EXISTS (SELECT 1 FROM {sample.table(join.lines)} AS l WHERE {on}))"
+        elif name in DIMENSIONS or named_table(name) in DIMENSIONS:
+            table = f"(FROM {scan} LIMIT 200000)"
+        frames[f"frame.{name}"] = sample.con.sql(f"FROM {table}").to_arrow_table()
+    return Source({name: quoted(f"frame.{name}") for name in sample.scans}, frames=frames, name=sample.source.name)
+
+def through_the_door(source: Source, mapping: dict[str, dict[str, Any]]) -> Any: # a temporary Shop
+    "The rows read, loaded with a mapping."
+    told = {k: v for k, v in mapping.items() if k != "files"}
+    return load_afresh((source, told, resolve_settings({}, told, source.name), with_user_rules(None)))
+
+def door_says(shop: Any, unreadable: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]: # set aside, odd
+    "What the door set aside of the rows read, with what could not be read in the files at all, and what it found odd."
+    found = shop.findings
+    counts = shop.rejected.groupby(["table", "rule"]).size().rename("rows")
+    rejected = found[found["severity"] == "reject"].merge(counts.reset_index(), on=["table", "rule"], how="inner")
+    rejected = rejected.assign(count=rejected["rows"])[["table", "rule", "count", "total", "first", "remedy"]]
+    odd = [(name, str(rule), len(some), len(rows), str(some["record"].iloc[0]), str(some["reason"].iloc[0]))
+           for name, rows in unreadable.items() for rule, some in rows.groupby("rule", sort=False)]
+    rejected = pd.concat([rejected, pd.DataFrame(odd, columns=rejected.columns)]) if odd else rejected
+    rest = found[(found["severity"] != "reject") & ~found["rule"].isin(["anonymous_sale", "no_time_zone"])]
+    return rejected.reset_index(drop=True), rest[["table", "rule", "count", "total", "first", "remedy"]].reset_index(drop=True)
+
+def understood_lines(shop: Any, given: list[str]) -> pd.DataFrame:
+    "Three accepted lines from the beginning, the middle and the end, in contract columns; a line below zero is preferred as the last."
+    columns = [c for c in TABLES["transactions"] if c in given and c != "line"]
+    rows = shop.query("SELECT count(*) AS n, min(rowid) FILTER (quantity < 0) AS back FROM transactions").iloc[0]
+    places = [0, int(rows["n"]) // 2, int(rows["n"]) - 1 if pd.isna(rows["back"]) else int(rows["back"])]
+    numbered = shop.query(f"SELECT rowid AS nr, row_number() OVER (ORDER BY rowid) - 1 AS place, {', '.join(columns)} FROM transactions")
+    chosen = numbered[numbered["place"].isin(places[:2]) | (numbered["nr"] == places[2]) | ((numbered["place"] == places[2]) & pd.isna(rows["back"]))]
+    return chosen[columns].reset_index(drop=True)
+
+# %% ../../nbs/00g_proposal.ipynb #3d1ccd09
+RECIPE_COLUMNS = {"online_retail": {"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"},
+    "ta_feng": {"TRANSACTION_DT", "CUSTOMER_ID", "AGE_GROUP", "PIN_CODE", "PRODUCT_SUBCLASS", "PRODUCT_ID", "AMOUNT", "ASSET", "SALES_PRICE"}}
+
+def choose_log(sample: Sample) -> str: # a scan
+    "The table that looks most like lines of receipts."
+    def worth(scan: str) -> float:
+        roles = assign_roles(role_scores(sample, scan, "transactions"), "transactions")
+        found = sum(roles[r][1] for r in ("product_id", "quantity", "transaction_id", "timestamp") if r in roles) + max((roles[r][1] for r in ("amount", "price") if r in roles), default=0)
+        return found + 0.5 * ("product_id" in roles and "quantity" in roles) + 0.3 * (scan == "transactions") - 2 * (named_table(scan) != "")
+    return max(sample.scans, key=worth)
+
+def draft_log(sample: Sample) -> tuple[Draft, Join | None]:
+    "The log, joined to its receipts if it has them, with the roles of its columns."
+    lines = choose_log(sample)
+    scores = role_scores(sample, lines, "transactions")
+    join = find_receipts(sample, lines, assign_roles(scores, "transactions"))
+    if join is None:
+        return Draft(sample, lines, assign_roles(scores, "transactions"), scores), None
+    scan = "lines with receipts"
+    run(sample.con, f"CREATE TEMP TABLE {sample.table(scan)} AS {join.sql(sample, sample.table(lines), sample.scans[join.receipts])}")
+    kinds = described(sample.con, sample.table(scan))
+    sample.columns[scan] = [look_at(sample.con, scan, sample.table(scan), c, kind) for c, kind in kinds.items()]
+    scores = role_scores(sample, scan, "transactions")
+    return Draft(sample, scan, assign_roles(scores, "transactions"), scores), join
+
+def write_draft(draft: Draft, join: Join | None) -> Draft:
+    "All lines of the mapping, table by table."
+    lines = join.lines if join else draft.scan
+    draft.mapping = {"shop": {}, "transactions": {}}
+    if join:
+        say_join(draft, join)
+    elif lines != "transactions":
+        draft.say("transactions", "from", lines, lines, "the file whose columns are lines of receipts")
+    for settle in (settle_receipt, settle_clock, settle_people, settle_goods, settle_money, settle_line):
+        settle(draft)
+    keep_names_apart(draft)
+    in_receipts = {c: join.receipts for c in join.kept} if join else {}
+    origins = {c.name: in_receipts.get(c.name, lines) for c in draft.sample.columns[draft.scan]}
+    settle_files(draft, {lines, *([join.receipts] if join else [])})
+    settle_dimensions(draft, origins, {t for t in DIMENSIONS if t in draft.mapping or t in draft.sample.scans})
+    return draft
+
+# %% ../../nbs/00g_proposal.ipynb #2dab5cf7
+def say_join(draft: Draft, join: Join) -> None:
+    "The query that brings lines and receipts together, and how many have no partner, over the whole files."
+    sample, on = draft.sample, " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" for a, b in join.keys)
+    lines, receipts = sample.scans[join.lines], sample.scans[join.receipts]
+    alone, empty = (run(sample.con, f"SELECT count(*) FROM {a} AS {x} WHERE NOT EXISTS (SELECT 1 FROM {b} AS {y} WHERE {on})")[0][0]
+                    for a, x, b, y in ((lines, "l", receipts, "r"), (receipts, "r", lines, "l")))
+    by = ", ".join(a if a == b else f"{a} = {b}" for a, b in join.keys)
+    said = f"lines in {join.lines}, receipts in {join.receipts}, joined by {by}; {alone:,} of {sample.total[join.lines]:,} lines have no receipt, {empty:,} of {sample.total[join.receipts]:,} receipts no line"
+    said += f"; {', '.join(join.left_out)} left out, a sum that every line would repeat" if join.left_out else ""
+    query = join.sql(sample, quoted(join.lines), quoted(join.receipts))
+    draft.say("transactions", "from", f"= {query}", f"{join.lines} + {join.receipts}", said)
+
+def settle_line(draft: Draft) -> None:
+    "The place of a line on its receipt, where a column gives it and never twice."
+    c, receipt = draft.has("line"), draft.has("transaction_id")
+    if c and receipt and c.filled == c.rows:
+        pairs = draft.count(f"count(DISTINCT ({quoted(receipt.name)}, {quoted(c.name)})), count(*)")
+        if pairs[0] >= 0.999 * pairs[1] and "||" not in draft.mapping["transactions"].get("transaction_id", ""):
+            draft.say("transactions", "line", as_line(c.name, "line", draft.sample.columns[draft.scan]), c.name, f"{name_reason('line', c.name)}; never twice on a receipt", 0.8)
+
+def keep_names_apart(draft: Draft) -> None:
+    "A column that has a contract name but another meaning is not taken for it."
+    mapped = draft.mapping["transactions"]
+    for c in draft.sample.columns[draft.scan]:
+        name = c.name.lower()
+        if name in TABLES["transactions"] and name not in ("local_date", "hour", "iso_weekday") and name not in mapped and c.name not in mapped.values():
+            draft.say("transactions", name, "= NULL", c.name, f'"{c.name}" has this name, but not such values', 0.5)
+
+# %% ../../nbs/00g_proposal.ipynb #9e502dc6
+def settle_shop(draft: Draft) -> None:
+    "The lines of `shop`."
+    when = draft.has("timestamp")
+    zoned = when is not None and (when.type == "TIMESTAMP WITH TIME ZONE" or bool(re.search(r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$", when.top)))
+    if zoned:
+        draft.say("shop", "timestamps", "utc", "", "the times carry a time zone of their own")
+        draft.ask("time_zone", "Which time zone is the shop in?", "hours and days are those of UTC until it is said", 'time_zone = "Europe/Amsterdam"', "shop")
+    elif when is not None:
+        draft.say("shop", "timestamps", "local", "", "as tills print them, nothing is shifted", 0.5)
+    seen = {c.sign for c in draft.sample.columns[draft.scan] if c.sign} | {w.upper() for c in draft.sample.columns[draft.scan] for w in words_of(c.name) if w in ("eur", "usd", "gbp", "chf", "jpy")}
+    if len(seen) == 1:
+        draft.say("shop", "currency", *seen, "", "its sign stands beside the amounts, or its name in a column's")
+    else:
+        draft.ask("currency", "Which currency is it?", "no sign was found beside the amounts; without this line reports say USD", 'currency = "EUR"', "shop")
+
+def ask_hours(draft: Draft, shop: Any) -> None:
+    "What the hours say of the clock, from the rows that came through the door."
+    if draft.mapping["shop"].get("timestamps") != "local":
+        return
+    timed, night = shop.query("SELECT count(hour) AS timed, count(*) FILTER (hour < 5) AS night FROM transactions").iloc[0]
+    if not timed:
+        return next(r.update(reason="there are only dates, so nothing is shifted and hours stay unknown") for r in draft.reasons if (r["table"], r["column"]) == ("shop", "timestamps"))
+    share = night / timed
+    word = "which is much for a shop" if share > 0.1 else "which is plausible for a shop"
+    draft.ask("timestamps", "Are the times the shop's own clock, and not UTC?", f"as they stand, {share:.1%} of the lines lie between midnight and five, {word}",
+              'timestamps = "utc"\ntime_zone = "Europe/Amsterdam"', "shop")
+
+# %% ../../nbs/00g_proposal.ipynb #58a6d2df
+def broken_lines(sql: str, width: int = 84) -> str:
+    "A long expression on several lines; what stands in quotes stays whole."
+    if len(sql) <= width:
+        return sql
+    lines = [""]
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+|\n""", sql):
+        if word == "\n" or len(lines[-1]) + len(word) >= width:
+            lines.append("  ")
+        lines[-1] += ("" if lines[-1].isspace() or not lines[-1] else " ") + word.strip("\n")
+    return "\n".join(line for line in lines if line.strip())
+
+def what_lacks(draft: Draft) -> list[str]: # sentences
+    "The required columns that nothing was found for, with the nearest candidates."
+    lines = []
+    for role in (c for c in REQUIRED["transactions"] if c not in draft.mapping["transactions"]):
+        near = draft.scores.loc[role].nlargest(2) if not draft.scores.empty else pd.Series(dtype=float)
+        seen = [plain_text(repr(name), 40) for name, score in near.items() if score > 0.15]
+        lines.append(f"{role}: no column looks like one" + (f"; nearest {' and '.join(seen)}" if seen else "") + f'. If one is: {role} = "its name"'
+                     + (', or quantity = "= 1" if each row is one piece' if role == "quantity" else ""))
+    return lines
+
+def known_set(sample: Sample, scan: str) -> str: # a recipe, or nothing
+    "The recipe whose columns these are, all and no others."
+    have = {c.name for c in sample.columns.get(scan, [])}
+    return next((r for r, names in RECIPE_COLUMNS.items() if names == have), "")
+
+def use_recipe(draft: Draft, recipe: str) -> None:
+    "The lines of a recipe instead of those found, with the reasons found."
+    reasons = {(r["table"], r["column"]): r for r in draft.reasons}
+    draft.mapping, draft.reasons, draft.doubts, draft.lacking = {t: dict(m) for t, m in RECIPES[recipe].items()}, [], [], []
+    if draft.scan != "transactions":
+        draft.mapping = {t: ({"from": draft.scan} | m if t == "transactions" else m | {"from": draft.scan} if "from" in m else m) for t, m in draft.mapping.items()}
+    for table, mapped in draft.mapping.items():
+        for column in mapped:
+            found = reasons.get((table, column), dict(source="", reason=f"of the recipe {recipe}", confidence=1.0))
+            draft.reasons.append(dict(found, table=table, column=column))
+
+# %% ../../nbs/00g_proposal.ipynb #6879c538
+def propose_mapping(
+    source: Any,               # a file, folder or glob; a frame or a dictionary of frames
+    *,
+    rows: int = 10_000,        # of each table to look at
+    columns: Mapping[str, Any] | str | Path | None = None, # a mapping to check instead; by default the map.toml beside the data
+) -> Proposal:
+    """Look at some rows of a source and propose how its columns become the contract's.
+
+    ContractError where the source cannot be read, ValueError for arguments that make no sense."""
+    if rows < LOOKED_AT:
+        raise ValueError(f"rows={rows} is too few to tell anything. Give at least {LOOKED_AT}.")
+    is_embedded = isinstance(source, str) and source in EMBEDDED
+    opened, mapping = embedded(source) if is_embedded else (open_source(source), {})
+    if opened.database is not None:
+        raise ValueError("check reads files and frames. Export some rows of the database's tables, or pass them as frames to propose_mapping.")
+    said = columns if columns is not None else opened.beside
+    mapping = mapping | read_mapping(said)
+    with opened_source(opened, mapping.get("files", {})) as sample:
+        look_over(sample, rows)
+        if mapping:
+            return check_mapping(sample, mapping, f"{source}" if is_embedded else Path(said).name if isinstance(said, Path) else str(said) if isinstance(said, str) else "the mapping given")
+        return propose(sample)
+
+def propose(sample: Sample) -> Proposal:
+    "A proposal for a source that has no mapping."
+    draft, join = draft_log(sample)
+    settle_shop(write_draft(draft, join))
+    draft.lacking += what_lacks(draft)
+    if recipe := known_set(sample, draft.scan):
+        use_recipe(draft, recipe)
+    for mapped in draft.mapping.values():
+        mapped.update({c: broken_lines(v) for c, v in mapped.items() if isinstance(v, str) and v.startswith("=")})
+    return finish_proposal(draft, join, f"recipe {recipe}" if recipe else "")
+
+def check_mapping(sample: Sample, mapping: dict[str, dict[str, Any]], given: str) -> Proposal:
+    "What a mapping that exists makes of the rows read."
+    origin = str(mapping.get("transactions", {}).get("from", "transactions"))
+    scan = origin if origin in sample.scans else "transactions" if "transactions" in sample.scans else choose_log(sample)
+    draft = Draft(sample, scan, {}, pd.DataFrame(), mapping)
+    draft.reasons = [dict(table=t, column=c, source=str(v), reason=f"said in {given}", confidence=1.0) for t, mapped in mapping.items() if t != "files" for c, v in mapped.items()]
+    return finish_proposal(draft, None, given)
+
+def finish_proposal(draft: Draft, join: Join | None, given: str) -> Proposal:
+    "Let the rows read through the door, and gather what was found."
+    empty = pd.DataFrame(columns=["table", "rule", "count", "total", "first", "remedy"])
+    understood, rejected, odd = pd.DataFrame(), empty, empty
+    if not draft.lacking:
+        try:
+            shop = through_the_door(sample_source(draft.sample, join), draft.mapping)
+            understood, (rejected, odd) = understood_lines(shop, shop.columns("transactions")), door_says(shop, draft.sample.unreadable)
+            if not given:
+                ask_hours(draft, shop)
+        except (ContractError, duckdb.Error) as error:
+            draft.lacking.append(f"the rows read do not come through the door: {error}")
+    asked = {(d.table, d.column): d.question for d in draft.doubts}
+    reasons = pd.DataFrame([r | {"doubt": asked.get((r["table"], r["column"]), "")} for r in draft.reasons], columns=SAID_COLUMNS)
+    return Proposal(draft.sample.source.name, draft.mapping, reasons, draft.doubts, draft.lacking, understood, rejected, odd, what_was_read(draft, join), given)
+
+def what_was_read(draft: Draft, join: Join | None) -> pd.DataFrame: # `source, columns, rows_read, rows, unused`
+    "Each table of the source, how much of it was read, and which columns the mapping does not use."
+    said = [str(v) for mapped in draft.mapping.values() for k, v in mapped.items() if k != "from"]
+    def used(name: str) -> bool:
+        return any(v == name or (v.startswith("=") and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", v)) or f"'{name}'" in v for v in said) or bool(join and name in {x for k in join.keys for x in k})
+    s = draft.sample
+    return pd.DataFrame([(n, len(s.columns[n]), s.read[n], s.total[n], [c.name for c in s.columns[n] if not used(c.name)]) for n in s.scans],
+                        columns=["source", "columns", "rows_read", "rows", "unused"])
