@@ -9,16 +9,17 @@ __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS'
            'read_dates', 'tally', 'weigh_orders', 'span', 'number_sql', 'read_numbers', 'Column', 'number_facts',
            'look_at', 'read_clock', 'take_rows', 'Sample', 'opened_source', 'look_over', 'value_score', 'number_score',
            'id_values', 'agreement', 'as_number', 'products_of', 'counted_first', 'role_scores', 'with_relations',
-           'assign_roles', 'Doubt', 'Draft', 'plain_text', 'name_reason', 'bare_sql', 'as_line', 'id_line',
-           'moment_sql', 'settle_clock', 'how_read', 'ask_order', 'settle_receipt', 'joined_with', 'store_part',
-           'make_visits', 'settle_people', 'settle_goods', 'exact', 'one_or_line', 'satisfied', 'settle_money',
-           'total_line', 'price_line', 'settle_discount', 'weigh_discount', 'settle_dimensions', 'belongs',
-           'add_dimension', 'named_table', 'settle_files', 'is_list_of', 'add_file', 'Join', 'contained',
+           'assign_roles', 'Doubt', 'Draft', 'plain_text', 'name_reason', 'reserved', 'sql_name', 'bare_sql', 'as_line',
+           'id_line', 'moment_sql', 'settle_clock', 'how_read', 'ask_order', 'settle_receipt', 'joined_with',
+           'store_part', 'make_visits', 'settle_people', 'settle_goods', 'exact', 'one_or_line', 'satisfied',
+           'settle_money', 'total_line', 'price_line', 'settle_discount', 'weigh_discount', 'settle_dimensions',
+           'belongs', 'add_dimension', 'named_table', 'settle_files', 'is_list_of', 'add_file', 'Join', 'contained',
            'find_receipts', 'shared_keys', 'unique_key', 'make_join', 'toml_text', 'toml_value', 'comment', 'Proposal',
            'proposal_toml', 'toml_doubt', 'sample_source', 'through_the_door', 'door_says', 'understood_lines',
            'choose_log', 'draft_log', 'write_draft', 'say_join', 'settle_line', 'keep_names_apart', 'settle_shop',
            'ask_hours', 'broken_lines', 'what_lacks', 'known_set', 'use_recipe', 'propose_mapping', 'propose',
-           'check_mapping', 'finish_proposal', 'what_was_read']
+           'check_mapping', 'finish_proposal', 'what_was_read', 'proposal_text', 'wrapped', 'read_text',
+           'understood_text', 'shown_value', 'questions_text', 'told_rule', 'aside_text']
 
 # %% ../../nbs/00g_proposal.ipynb #0534b08f
 import re
@@ -537,7 +538,7 @@ class Draft:
         "Figures over the rows of the log that were read."
         return list(run(self.sample.con, f"SELECT {what} FROM {self.sample.table(self.scan)}")[0])
 
-# %% ../../nbs/00g_proposal.ipynb #6a74ff91
+# %% ../../nbs/00g_proposal.ipynb #41ec7350
 def plain_text(text: object, width: int = 0) -> str:
     "Text from data as a terminal may show it: nothing in it moves the cursor, colours or turns the line."
     shown = "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else f"\\x{ord(c):02x}" for c in str(text))
@@ -548,9 +549,19 @@ def name_reason(role: str, name: str) -> str:
     score = name_score(role, name)
     return "has this name" if score > 1 else "a usual name for it" if score >= 0.8 else "the name comes near" if score >= 0.5 else "by its values, not its name"
 
+@lru_cache(maxsize=1)
+def reserved() -> set[str]:
+    "Words that SQL keeps for itself."
+    with duckdb.connect() as con:
+        return {word.lower() for word, in run(con, "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'")}
+
+def sql_name(name: str) -> str:
+    "A column as an SQL identifier, in quotes only if it needs them."
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in reserved() else quoted(name)
+
 def bare_sql(c: Column) -> str: # SQL for a text
     "A column as it stands, or as tidied text where blanks or a `.0` hang on."
-    text = quoted(c.name) if c.type == "VARCHAR" else f"{quoted(c.name)}::VARCHAR"
+    text = sql_name(c.name) if c.type == "VARCHAR" else f"{sql_name(c.name)}::VARCHAR"
     if c.pointed > 0.5 and c.type == "VARCHAR":
         return f"regexp_replace(trim({text}), '[.]0$', '')"
     return f"trim({text})" if c.padded > 0 else text
@@ -559,24 +570,24 @@ def as_line(name: str, column: str, have: list[Column]) -> str: # the value of a
     "A column as the value of a mapping: its name, or an expression where another column has the contract's name."
     taken = {c.name.lower(): c.name for c in have}
     clash = taken.get(column, name) != name
-    return f"= {quoted(name)}" if clash or name.startswith("=") else name
+    return f"= {sql_name(name)}" if clash or name.startswith("=") else name
 
 def id_line(draft: Draft, role: str, c: Column) -> str:
     "The value of a mapping for an identifier, tidied if it has to be."
     sql = bare_sql(c)
-    return as_line(c.name, role, draft.sample.columns[draft.scan]) if sql in (quoted(c.name), f"{quoted(c.name)}::VARCHAR") else f"= {sql}"
+    return as_line(c.name, role, draft.sample.columns[draft.scan]) if sql in (sql_name(c.name), f"{sql_name(c.name)}::VARCHAR") else f"= {sql}"
 
-# %% ../../nbs/00g_proposal.ipynb #27575871
+# %% ../../nbs/00g_proposal.ipynb #512ab83d
 def moment_sql(c: Column, clock: Column | None = None) -> str: # SQL for a TIMESTAMP; the bare column where it can be cast
     "A column of dates as moments, with a column of clock times beside it if there is one."
-    name, formats = quoted(c.name), c.dates.formats if c.dates else ()
+    name, formats = sql_name(c.name), c.dates.formats if c.dates else ()
     if clock is None:
         listed = ", ".join(map(literal, formats[:4]))
         return name if not formats else f"try_strptime({name}, {listed if len(formats) == 1 else f'[{listed}]'})"
     if not formats and not clock.style:
-        return f"{name}::DATE + {quoted(clock.name)}"
+        return f"{name}::DATE + {sql_name(clock.name)}"
     day = formats[0] if formats else "%Y-%m-%d"
-    both = f"{name} || ' ' || {quoted(clock.name)}" if c.type == clock.type == "VARCHAR" else f"strftime({name}::DATE, '%Y-%m-%d') || ' ' || {quoted(clock.name)}::VARCHAR"
+    both = f"{name} || ' ' || {sql_name(clock.name)}" if c.type == clock.type == "VARCHAR" else f"strftime({name}::DATE, '%Y-%m-%d') || ' ' || {sql_name(clock.name)}::VARCHAR"
     return f"try_strptime({both}, {literal(day + ' ' + (clock.style or '%H:%M:%S'))})"
 
 def settle_clock(draft: Draft) -> None:
@@ -586,7 +597,7 @@ def settle_clock(draft: Draft) -> None:
         return
     clock = clock if clock and not c.dates.timed else None
     sql, said = moment_sql(c, clock), f"{name_reason('timestamp', c.name)}; " + how_read(c.dates)
-    value = as_line(c.name, "timestamp", draft.sample.columns[draft.scan]) if sql == quoted(c.name) else f"= {sql}"
+    value = as_line(c.name, "timestamp", draft.sample.columns[draft.scan]) if sql == sql_name(c.name) else f"= {sql}"
     if clock:
         said += f'; the time of day stands in "{clock.name}"'
     draft.say("transactions", "timestamp", value, c.name + (f" + {clock.name}" if clock else ""), said, draft.roles["timestamp"][1])
@@ -615,7 +626,7 @@ def ask_order(draft: Draft, c: Column, sql: str) -> None:
     seen = f"{dates.both:,} values can be read either way, {dates.only:,} only with the {mine} first, {dates.other:,} only with the {other} first"
     draft.ask("timestamp", f'Is the {mine} first in "{c.name}", as in {plain_text(c.top, 20)}?', seen, f'timestamp = "= {sql.replace(day, TWINS[day])}"')
 
-# %% ../../nbs/00g_proposal.ipynb #5efc8e78
+# %% ../../nbs/00g_proposal.ipynb #d29a5b50
 def settle_receipt(draft: Draft) -> None:
     "The line of `transaction_id`."
     c, when = draft.has("transaction_id"), draft.has("timestamp")
@@ -651,14 +662,14 @@ def make_visits(draft: Draft) -> None:
     when, who = draft.has("timestamp"), draft.has("customer_id")
     if when is None or who is None:
         return
-    moment = moment_sql(when) if moment_sql(when) != quoted(when.name) else f"try_cast({quoted(when.name)} AS TIMESTAMP)"
+    moment = moment_sql(when) if moment_sql(when) != sql_name(when.name) else f"try_cast({sql_name(when.name)} AS TIMESTAMP)"
     blank = who.rows - who.filled
     draft.say("transactions", "transaction_id", f"= strftime({moment}, '%Y%m%d-') || {bare_sql(who)}", f"{when.name} + {who.name}",
               "no column numbers receipts, so what a customer bought on one day is one receipt", 0.5)
     draft.ask("transaction_id", "Is there a receipt number somewhere?", "without it two visits of a customer on one day become one"
               + (f", and {blank:,} of {who.rows:,} lines without a customer are set aside" if blank else ""), 'transaction_id = "its column"')
 
-# %% ../../nbs/00g_proposal.ipynb #3468caef
+# %% ../../nbs/00g_proposal.ipynb #45fe4b3f
 NOBODY = re.compile(r"0+|-1|-+|9{4,}|n/?a|none|null|unknown|anonym\w*|guest|gast|kein\w*|sans|invite|cash|bar|\?|x+", re.I)
 
 def settle_people(draft: Draft) -> None:
@@ -690,12 +701,12 @@ def settle_goods(draft: Draft) -> None:
         if c := draft.has(role):
             led = f"; {c.led:.0%} have leading zeros, so they stay text" if c.led > 0.01 and role.endswith("_id") else ""
             value = id_line(draft, role, c) if role.endswith("_id") else as_line(c.name, role, draft.sample.columns[draft.scan])
-            draft.say("transactions", role, value, c.name, f"{name_reason(role, c.name)}; {c.distinct:,} {word}{led}", draft.roles[role][1])
+            draft.say("transactions", role, value, c.name, f"{name_reason(role, c.name)}; {c.distinct:,} {word if c.distinct > 1 else word[:-1]}{led}", draft.roles[role][1])
 
-# %% ../../nbs/00g_proposal.ipynb #f5d925f0
+# %% ../../nbs/00g_proposal.ipynb #4cb25ddf
 def exact(c: Column) -> str: # SQL
     "A column's numbers as decimals."
-    return f"try_cast({number_sql(quoted(c.name), c.style)} AS DECIMAL(18, 4))"
+    return f"try_cast({number_sql(sql_name(c.name), c.style)} AS DECIMAL(18, 4))"
 
 def one_or_line(draft: Draft, money: Column, quantity: Column) -> tuple[int, int, int]: # rows that say: price of one, price of the line; rows compared
     "Does a column of money grow with the quantity? Lines of several pieces are held against lines of one piece of the same product."
@@ -837,7 +848,7 @@ def add_dimension(draft: Draft, table: str, about: list[str], start: str) -> Non
         same = f"; the same for {share:.0%} of those on several lines" if groups else ""
         draft.say(table, role, c.name, c.name, f"{name_reason(role, c.name)}; {c.distinct:,} different{same}", draft.roles[role][1])
 
-# %% ../../nbs/00g_proposal.ipynb #a123ec28
+# %% ../../nbs/00g_proposal.ipynb #885c5d34
 TABLE_WORDS = {t: spoken(text) for t, text in {
     "products": "products, product, items, articles, artikel, artikelstamm, produkte, producten, artikelen, produits, productos, articulos, produtos, prodotti, articoli, sortiment, catalog, catalogue, assortment, skus",
     "customers": "customers, customer, clients, members, households, kunden, klanten, clientes, clienti, demographics, hh demographic",
@@ -875,18 +886,18 @@ def add_file(draft: Draft, table: str, scan: str, roles: dict[str, tuple[str, fl
     "The lines of a table that has a file of its own."
     have = draft.sample.columns[scan]
     if scan != table:
-        draft.mapping[table] = {"from": f"= FROM {quoted(scan)}"}
+        draft.mapping[table] = {"from": f"= FROM {sql_name(scan)}"}
     for role in [r for r in TABLES[table] if r in roles]:
         name, score = roles[role]
         c = draft.sample.column(scan, name)
-        sql = bare_sql(c) if role.endswith("_id") else moment_sql(c) if role in MOMENTS else quoted(name)
-        value = as_line(name, role, have) if sql in (quoted(name), f"{quoted(name)}::VARCHAR") else f"= {sql}"
+        sql = bare_sql(c) if role.endswith("_id") else moment_sql(c) if role in MOMENTS else sql_name(name)
+        value = as_line(name, role, have) if sql in (sql_name(name), f"{sql_name(name)}::VARCHAR") else f"= {sql}"
         draft.say(table, role, value, name, f"{name_reason(role, name)}; {c.distinct:,} different in {c.rows:,} rows", score)
     hidden = [c.name for c in have if name_score("personal", c.name) >= 0.8 and c.name not in {n for n, _ in roles.values()}]
     if hidden or personal:
         draft.say(table, "leave_out", sorted({*hidden, *personal}), ", ".join(sorted({*hidden, *personal})), "personal, and nothing here needs it", 1.0)
 
-# %% ../../nbs/00g_proposal.ipynb #c3b761db
+# %% ../../nbs/00g_proposal.ipynb #e3a54798
 @dataclass(frozen=True)
 class Join:
     "How lines find their receipt."
@@ -898,10 +909,10 @@ class Join:
 
     def sql(self, sample: Sample, lines: str, receipts: str) -> str: # a query
         "The join, over the names or scans given."
-        mine = ", ".join(f"l.{quoted(c.name)}" for c in sample.columns[self.lines])
-        theirs = ", ".join(f"r.{quoted(c)}" for c in self.kept)
-        on = " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
-                          else f"l.{quoted(a)} = r.{quoted(b)}" for a, b in self.keys)
+        mine = ", ".join(f"l.{sql_name(c.name)}" for c in sample.columns[self.lines])
+        theirs = ", ".join(f"r.{sql_name(c)}" for c in self.kept)
+        on = " AND ".join(f"l.{sql_name(a)}::VARCHAR = r.{sql_name(b)}::VARCHAR" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
+                          else f"l.{sql_name(a)} = r.{sql_name(b)}" for a, b in self.keys)
         return f"SELECT {mine},\n  {theirs}\nFROM {lines} AS l LEFT JOIN {receipts} AS r ON {on}"
 
 def contained(sample: Sample, scan: str, name: str, other: str, there: str) -> float: # share
@@ -973,7 +984,7 @@ def comment(text: str, start: str = "# ") -> str:
     "Text as comment lines of at most a hundred characters."
     return "\n".join(textwrap.wrap(plain_text(text), 98, initial_indent=start, subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False))
 
-# %% ../../nbs/00g_proposal.ipynb #7e5376f0
+# %% ../../nbs/00g_proposal.ipynb #559f2e63
 SAID_COLUMNS = ["table", "column", "source", "reason", "doubt", "confidence"]
 
 @dataclass(frozen=True, eq=False)
@@ -999,10 +1010,18 @@ class Proposal:
         "The reasons, a row for each line of the mapping."
         return self.reasons.copy()
 
+    def to_toml(self) -> str:
+        "The mapping as the text of a `map.toml`, with reasons and doubts as comments."
+        return proposal_toml(self)
+
+    def summary(self) -> str:
+        "Everything that was found, as plain text of at most a hundred columns."
+        return proposal_text(self)
+
     def __repr__(self) -> str:
         return f"Proposal({self.name!r}, {len(self.reasons)} columns, {len(self.doubts)} doubts, {'complete' if self.complete else 'lacking ' + str(len(self.lacking))})"
 
-# %% ../../nbs/00g_proposal.ipynb #d0da094c
+# %% ../../nbs/00g_proposal.ipynb #461b3db8
 def proposal_toml(proposal: Proposal, doubts: bool = True) -> str: # the text of a map.toml
     "The mapping as TOML, with reasons and doubts as comments."
     parts = [comment(f"How {proposal.name} becomes the contract's tables. Proposed from its columns and some of its rows: read each line, and answer each DOUBT.")]
@@ -1019,7 +1038,7 @@ def proposal_toml(proposal: Proposal, doubts: bool = True) -> str: # the text of
 def toml_doubt(doubt: Doubt) -> str:
     "A doubt as comment lines."
     instead = "".join(f"\n# {plain_text(line)}" for line in doubt.instead.splitlines())
-    return comment(f"{doubt.question} {doubt.seen[:1].upper()}{doubt.seen[1:]}." + (" If not, write instead:" if instead else ""), "# DOUBT: ") + instead
+    return comment(f"{doubt.question} {doubt.seen[:1].upper()}{doubt.seen[1:]}." + (" The line for another answer:" if instead else ""), "# DOUBT: ") + instead
 
 # %% ../../nbs/00g_proposal.ipynb #2a055cf8
 def sample_source(sample: Sample, join: Join | None) -> Source:
@@ -1104,7 +1123,7 @@ def write_draft(draft: Draft, join: Join | None) -> Draft:
     settle_dimensions(draft, origins, {t for t in DIMENSIONS if t in draft.mapping or t in draft.sample.scans})
     return draft
 
-# %% ../../nbs/00g_proposal.ipynb #2dab5cf7
+# %% ../../nbs/00g_proposal.ipynb #4651041c
 def say_join(draft: Draft, join: Join) -> None:
     "The query that brings lines and receipts together, and how many have no partner, over the whole files."
     sample, on = draft.sample, " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" for a, b in join.keys)
@@ -1114,7 +1133,7 @@ def say_join(draft: Draft, join: Join) -> None:
     by = ", ".join(a if a == b else f"{a} = {b}" for a, b in join.keys)
     said = f"lines in {join.lines}, receipts in {join.receipts}, joined by {by}; {alone:,} of {sample.total[join.lines]:,} lines have no receipt, {empty:,} of {sample.total[join.receipts]:,} receipts no line"
     said += f"; {', '.join(join.left_out)} left out, a sum that every line would repeat" if join.left_out else ""
-    query = join.sql(sample, quoted(join.lines), quoted(join.receipts))
+    query = join.sql(sample, sql_name(join.lines), sql_name(join.receipts))
     draft.say("transactions", "from", f"= {query}", f"{join.lines} + {join.receipts}", said)
 
 def settle_line(draft: Draft) -> None:
@@ -1133,7 +1152,7 @@ def keep_names_apart(draft: Draft) -> None:
         if name in TABLES["transactions"] and name not in ("local_date", "hour", "iso_weekday") and name not in mapped and c.name not in mapped.values():
             draft.say("transactions", name, "= NULL", c.name, f'"{c.name}" has this name, but not such values', 0.5)
 
-# %% ../../nbs/00g_proposal.ipynb #9e502dc6
+# %% ../../nbs/00g_proposal.ipynb #8fb0b71b
 def settle_shop(draft: Draft) -> None:
     "The lines of `shop`."
     when = draft.has("timestamp")
@@ -1158,7 +1177,7 @@ def ask_hours(draft: Draft, shop: Any) -> None:
         return next(r.update(reason="there are only dates, so nothing is shifted and hours stay unknown") for r in draft.reasons if (r["table"], r["column"]) == ("shop", "timestamps"))
     share = night / timed
     word = "which is much for a shop" if share > 0.1 else "which is plausible for a shop"
-    draft.ask("timestamps", "Are the times the shop's own clock, and not UTC?", f"as they stand, {share:.1%} of the lines lie between midnight and five, {word}",
+    draft.ask("timestamps", "Are the times the shop's own clock, and not UTC?", f"as they stand, {f'{share:.1%}' if night else 'none'} of the lines lie between midnight and five, {word}",
               'timestamps = "utc"\ntime_zone = "Europe/Amsterdam"', "shop")
 
 # %% ../../nbs/00g_proposal.ipynb #58a6d2df
@@ -1266,3 +1285,70 @@ def what_was_read(draft: Draft, join: Join | None) -> pd.DataFrame: # `source, c
     s = draft.sample
     return pd.DataFrame([(n, len(s.columns[n]), s.read[n], s.total[n], [c.name for c in s.columns[n] if not used(c.name)]) for n in s.scans],
                         columns=["source", "columns", "rows_read", "rows", "unused"])
+
+# %% ../../nbs/00g_proposal.ipynb #a0c1f593
+def proposal_text(proposal: Proposal) -> str:
+    "A proposal for a terminal of a hundred columns."
+    parts = [read_text(proposal), understood_text(proposal)]
+    parts.append(f"THE MAPPING ({plain_text(proposal.given)})" if proposal.given else "THE MAPPING THAT IS PROPOSED, each line with its reason above it")
+    parts += [proposal_toml(proposal, doubts=False).partition("\n\n")[2], questions_text(proposal.doubts), aside_text(proposal)]
+    if proposal.lacking:
+        parts.append("WHAT IS LACKING\n" + "\n".join(wrapped(said, "  - ") for said in proposal.lacking))
+    return "\n\n".join(part.strip("\n") for part in parts if part)
+
+def wrapped(text: str, start: str = "  ") -> str:
+    "Text in lines of a hundred columns."
+    return textwrap.fill(plain_text(text), 99, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False)
+
+def read_text(proposal: Proposal) -> str:
+    "What was read, and what of it nothing uses."
+    lines = [f"READ: {plain_text(proposal.name)}"]
+    for name, columns, read, rows, unused in proposal.read.itertuples(index=False, name=None):
+        lines.append(wrapped(f"{name}: {columns} columns; {read:,} of {rows:,} rows" + ("" if read < rows else ", all of them"), "  "))
+        if unused:
+            lines.append(wrapped(f"not used, kept under their own names: {', '.join(unused)}", "    "))
+    return "\n".join(lines)
+
+def understood_text(proposal: Proposal) -> str:
+    "The contract's columns down, where they come from beside them, and three lines across."
+    if proposal.understood.empty:
+        return ""
+    origin = {r["column"]: r["source"] for _, r in proposal.reasons[proposal.reasons["table"] == "transactions"].iterrows()}
+    lines = ["WHAT WAS UNDERSTOOD: three of the lines (nothing of them is stored)", f"  {'contract':<15} {'yours':<26} " + "three lines"]
+    for column in proposal.understood:
+        values = [shown_value(v) for v in proposal.understood[column].astype(object)]
+        lines.append(f"  {column:<15} {plain_text(origin.get(column, column), 26):<26} " + " ".join(f"{v:<17}" for v in values).rstrip())
+    return "\n".join(lines)
+
+def shown_value(value: Any) -> str:
+    "A value in a narrow column."
+    if isinstance(value, pd.Timestamp):
+        return str(value).removesuffix(":00") if value != value.normalize() else str(value.date())
+    return plain_text("" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else value, 16)
+
+def questions_text(doubts: list[Doubt]) -> str:
+    "The doubts, numbered."
+    if not doubts:
+        return ""
+    parts = ["QUESTIONS THAT THE DATA CANNOT ANSWER"]
+    for nr, d in enumerate(doubts, 1):
+        parts.append(wrapped(f"{d.question} {d.seen[:1].upper()}{d.seen[1:]}.", f"  {nr}. "))
+        if d.instead:
+            parts.append(f"     another answer is written, in [{d.table}]:\n" + "\n".join(f"       {plain_text(line)}" for line in d.instead.splitlines()))
+    return "\n".join(parts)
+
+def told_rule(table: str, rule: str, count: int, total: int, first: Any, remedy: str) -> str:
+    "A finding as a sentence."
+    if rule.startswith("read_"):
+        return f"{table}: {rule.removeprefix('read_')} is read {first}"
+    return f"{count:,} of {total:,} {table}: {rule}. {remedy[:1].upper()}{remedy[1:]}."
+
+def aside_text(proposal: Proposal) -> str:
+    "What the door would set aside or remark on, of the rows read."
+    if proposal.understood.empty:
+        return ""
+    def told(frame: pd.DataFrame) -> list[str]:
+        return [line for table, rule, count, total, first, remedy in frame.itertuples(index=False, name=None)
+                for line in (wrapped(told_rule(table, rule, count, total, first, remedy), "  - "), wrapped(f"first: {plain_text(first, 300)}", "    ")) if (first is not None and not rule.startswith("read_")) or line.startswith("  - ")]
+    aside = ["WHAT WOULD BE SET ASIDE, of the rows read", *(told(proposal.set_aside) or ["  nothing"])]
+    return "\n".join(aside + (["", "ODD, BUT USABLE", *told(proposal.findings)] if len(proposal.findings) else []))
