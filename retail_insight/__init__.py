@@ -7,7 +7,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 CHAPTERS = {
-    "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of", "open_shop", "append", "erase", "map_shards", "ShardError"],
+    "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of", "open_shop", "append", "erase", "propose_mapping", "Proposal", "map_shards", "ShardError"],
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles"],

@@ -498,7 +498,7 @@ def build_parser() -> argparse.ArgumentParser:
     cache.add_argument("--clear", nargs="?", const="", metavar="SHOP", help="remove the loaded shops of this name; without a name, everything")
     return parser
 
-# %% ../nbs/13_report.ipynb #0b5a95c5
+# %% ../nbs/13_report.ipynb #485a6b50
 def is_fetched(data: str) -> bool:
     "Is this the address of a file, and not of a database?"
     return data.partition("://")[0].lower() in ("http", "https", "file") and "://" in data
@@ -508,7 +508,7 @@ def check_data(parser: argparse.ArgumentParser, data: str) -> None:
     if "://" in data and not is_fetched(data):
         try:
             open_database(data)
-        except ContractError as error:
+        except (ContractError, ValueError) as error:
             parser.error(f"--data: {error}")
     elif "://" not in data and data not in EMBEDDED and not os.path.exists(data) and not glob.glob(data):
         parser.error(f"--data {data}: there is no such file or folder. Use {DATA_HELP}.")

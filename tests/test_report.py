@@ -1,11 +1,13 @@
 """The main job from outside: what it writes, what it never writes, and what it says when it cannot."""
 
+import contextlib
 import functools
 import http.server
 import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -196,7 +198,7 @@ def test_a_log_and_nothing_else_gets_through(tmp_path):
 
 @pytest.mark.parametrize("arguments, said", [
     (["run", "--data", "no/such/folder"], "there is no such file or folder"),
-    (["run", "--data", "postgresql://me:secret@shop/sales"], "databases are not read by address yet"),
+    (["run", "--data", "postgresql://me:secret@shop/sales"], "carries a password"),
     (["run", "--as-of", "31/12/2017"], "use YYYY-MM-DD"),
     (["forecast", "--steps", "0"], "use 1 or more"),
     (["describe", "--columns", "nowhere.toml"], "Name a TOML file, or a recipe"),
@@ -289,3 +291,18 @@ def test_the_cache_is_listed_and_cleared(tmp_path):
     assert call("cache", "--clear", "market", **home).returncode == 1
     assert "removed from" in call("cache", "--clear", **home).stdout
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
+
+
+def test_a_database_is_read_by_its_address(tmp_path, monkeypatch, capsys):
+    with contextlib.closing(sqlite3.connect(tmp_path / "till.db")) as till:
+        for name, table in corner_tables().items():
+            table.to_sql(name, till, index=False)
+    (tmp_path / "map.toml").write_text('[shop]\ntimestamps = "local"\n', encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["describe", "--data", "sqlite:///till.db", "--columns", "map.toml"]) == 0
+    assert "150" in capsys.readouterr().out
+    assert main(["run", "--data", "sqlite:///till.db", "--columns", "map.toml", "--steps", "1"]) == 0
+    assert (tmp_path / "report" / "report.html").exists()
+    with pytest.raises(SystemExit):
+        main(["describe", "--data", "sqlite:///no-such.db"])
+    assert "no-such.db: no such file" in capsys.readouterr().err

@@ -265,7 +265,7 @@ def read_numbers(values: pd.DataFrame) -> tuple[str, float, str]: # style, share
     style = max(shares, key=lambda s: shares[s])
     return style + ("$" if sign else ""), shares[style], sign
 
-# %% ../../nbs/00g_proposal.ipynb #32fb04c6
+# %% ../../nbs/00g_proposal.ipynb #1898f5ec
 @dataclass(frozen=True)
 class Column:
     "What was seen of one column in the rows read."
@@ -279,7 +279,7 @@ class Column:
     style: str = "plain"    # of numbers, or the format of a clock time
     sign: str = ""          # currency
     dates: Dates | None = None
-    whole: float = 0.0      # shares of the values: whole numbers,
+    whole: float = 0.0      # of the numbers, the share of whole ones; of all values, the shares
     ones: float = 0.0       # exactly one,
     negative: float = 0.0   # below zero,
     zero: float = 0.0       # zero,
@@ -299,7 +299,8 @@ def number_facts(values: pd.DataFrame, style: str) -> dict[str, float]:
     x, n = pd.to_numeric(plain, errors="coerce"), values["n"]
     shares = {"whole": x.notna() & (x % 1 == 0), "ones": x == 1, "negative": x < 0, "zero": x == 0}
     size = np.repeat(x[x.notna()].to_numpy(float), n[x.notna()].to_numpy())
-    return {k: float(n[said].sum() / n.sum()) for k, said in shares.items()} | {"median": float(np.median(np.abs(size))), "highest": float(size.max())}
+    found = {k: float(n[said].sum() / n.sum()) for k, said in shares.items()}
+    return found | {"whole": found["whole"] * n.sum() / n[x.notna()].sum(), "median": float(np.median(np.abs(size))), "highest": float(size.max())}
 
 # %% ../../nbs/00g_proposal.ipynb #46ff37db
 def look_at(con: duckdb.DuckDBPyConnection, scan: str, table: str, name: str, type: str) -> Column:
@@ -1186,7 +1187,7 @@ def ask_hours(draft: Draft, shop: Any) -> None:
     draft.ask("timestamps", "Are the times the shop's own clock, and not UTC?", f"as they stand, {f'{share:.1%}' if night else 'none'} of the lines lie between midnight and five, {word}",
               'timestamps = "utc"\ntime_zone = "Europe/Amsterdam"', "shop")
 
-# %% ../../nbs/00g_proposal.ipynb #74bba0b0
+# %% ../../nbs/00g_proposal.ipynb #acc1bc1c
 def broken_lines(sql: str, width: int = 84) -> str:
     "A long expression on several lines; what stands in quotes stays whole."
     if len(sql) <= width:
@@ -1221,8 +1222,10 @@ def use_recipe(draft: Draft, recipe: str) -> None:
         draft.mapping = {t: ({"from": draft.scan} | m if t == "transactions" else m | {"from": draft.scan} if "from" in m else m) for t, m in draft.mapping.items()}
     for table, mapped in draft.mapping.items():
         for column in mapped:
-            found = reasons.get((table, column), dict(source="", reason=f"of the recipe {recipe}", confidence=1.0))
-            draft.reasons.append(dict(found, table=table, column=column))
+            of_recipe = dict(source=str(mapped[column]).removeprefix("= "), reason=f"of the recipe {recipe}", confidence=1.0)
+            found = reasons.get((table, column), of_recipe)
+            same = all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(mapped[column])) for name in re.split(r" [+*] ", found["source"]))
+            draft.reasons.append(dict(found if same else of_recipe, table=table, column=column))
 
 # %% ../../nbs/00g_proposal.ipynb #6879c538
 def propose_mapping(
