@@ -1,0 +1,27 @@
+"""One row a customer: when they came, what they bought, where, who they are, and what they are worth."""
+
+from retail_insight.profile.customers import (
+    SEGMENTS,
+    Profiles,
+    build_profiles,
+    cut_points,
+    main_choice,
+    merge_small_groups,
+    pseudonymise,
+    rfm_scores,
+    rfm_segment,
+    when_and_how_much,
+)
+
+__all__ = [
+    "SEGMENTS",
+    "Profiles",
+    "build_profiles",
+    "cut_points",
+    "main_choice",
+    "merge_small_groups",
+    "pseudonymise",
+    "rfm_scores",
+    "rfm_segment",
+    "when_and_how_much",
+]
