@@ -1,0 +1,41 @@
+"""Distributions of demand ahead: what a forecast is, the models, and what they would have said from days long past."""
+
+from retail_insight.forecast.core import (
+    DECILES,
+    SES,
+    BacktestResults,
+    Forecasts,
+    LastValue,
+    Level,
+    Model,
+    MovingAverage,
+    backtest,
+    backtest_at,
+    check_ahead,
+    distribution,
+    forecast_demand,
+    forecast_matrix,
+    miss,
+    origin_rows,
+    score,
+)
+
+__all__ = [
+    "DECILES",
+    "SES",
+    "BacktestResults",
+    "Forecasts",
+    "LastValue",
+    "Level",
+    "Model",
+    "MovingAverage",
+    "backtest",
+    "backtest_at",
+    "check_ahead",
+    "distribution",
+    "forecast_demand",
+    "forecast_matrix",
+    "miss",
+    "origin_rows",
+    "score",
+]
