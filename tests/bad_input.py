@@ -58,10 +58,16 @@ def truncated(folder: Path) -> Path:
     return folder / "log.parquet"
 
 
-def parts(folder: Path, **other: object) -> str:
+def parts(folder: Path, lacks: str = "none", **other: object) -> str:
     good().to_parquet(folder / "a.parquet")
-    good().assign(**other).to_parquet(folder / "b.parquet")
+    good().assign(**other).drop(columns=lacks, errors="ignore").to_parquet(folder / "b.parquet")
     return str(folder / "*.parquet")
+
+
+def texts(folder: Path, rows: list[str], head: str) -> str:
+    text(*ROWS, name="a.csv")(folder)
+    text(*rows, head=head, name="b.csv")(folder)
+    return str(folder / "*.csv")
 
 
 def crowded(folder: Path) -> Path:
@@ -121,10 +127,15 @@ CASES: dict[str, Case] = {
     "two formats of one order": text(*DAYS[:3], "r3,31.01.24,tea,1,2.50,"),
     "plain dates beside day first": text(*DAYS[:3], ROWS[3], DAYS[3].replace("r3", "r4")),
     "a time with its zone": text(*swap(0, "2024-01-06 09:10", "2024-01-06 09:10:00+02:00")),
+    "CSV files with other columns": lambda f: texts(f, [r + "online" for r in ROWS], HEAD.replace("note", "channel")),
+    "CSV files, one in another dialect": lambda f: texts(f, [r.replace(",", ";") for r in ROWS], HEAD.replace(",", ";")),
     "a truncated Parquet file": truncated,
     "Parquet files with other columns": lambda f: parts(f, channel="online"),
+    "Parquet files, one without a column": lambda f: parts(f, lacks="quantity"),
     "Parquet files, amount as text in one": lambda f: parts(f, amount=["2.50", "two", "8.90"]),
     "Parquet files, timestamp as a number in one": lambda f: parts(f, timestamp=[1, 2, 3]),
+    "Parquet files, a time with a zone in one": lambda f: parts(f, timestamp=good()["timestamp"].dt.tz_localize("Europe/Amsterdam")),
+    "Parquet files, wider whole numbers in one": lambda f: parts(f, quantity=np.array([1, 2, 1], dtype="int16")),
     "gzip": packed,
     "gzip cut off": lambda f: raw(packed(f).read_bytes()[:-20], "half.csv.gz")(f),
     "zip": zipped,
@@ -151,8 +162,8 @@ def outcome(source: object) -> tuple[str, str]:
     counts = shop.tables().set_index("table").loc["transactions"]
     assert counts["rows_in"] == counts["rows"] + counts["rejected"]
     assert len(shop.rejected.query("table == 'transactions'")) == counts["rejected"]
-    found = shop.findings[lambda f: f["severity"].eq("reject") | f["rule"].str.startswith(("read_", "rounded_"))]
-    said = "; ".join(f"{r.rule}: {r.first if r.rule.startswith('read_') else r.remedy}" for r in found.itertuples())
+    found = shop.findings[lambda f: f["severity"].eq("reject") | f["rule"].str.startswith(("read_", "rounded_", "files_differ"))]
+    said = "; ".join(f"{r.rule}: {r.first if r.rule.startswith(('read_', 'files_')) else r.remedy}" for r in found.itertuples())
     files = shop.query("FROM door.files")
     unusual = [f"{f.encoding}" for f in files.itertuples() if f.encoding != "utf-8"] + [f"delimiter {f.delimiter!r}" for f in files.itertuples() if f.delimiter != ","]
     unusual += [f"{f.blank} blank line left out" for f in files.itertuples() if f.blank]

@@ -11,11 +11,12 @@ from retail_insight.contract import load_shop
 PAGE = Path(__file__).parents[1] / "docs" / "howto" / "bad_input.md"
 ERRORS = {"an empty file": "empty", "a header and nothing else": "no rows", "thousands or decimals": "none tells which", "two columns of one name": "share a name",
           "no header": "look like data", "day first or month first": "none tells which", "both orders of day and month": "cannot be told",
-          "a truncated Parquet file": "1 of 1 files cannot be read", "Parquet files, timestamp as a number in one": "BIGINT to TIMESTAMP", "gzip cut off": "cannot be read",
+          "a truncated Parquet file": "1 of 1 files cannot be read", "Parquet files, timestamp as a number in one": "no type reads both",
+          "Parquet files, a time with a zone in one": "no type reads both", "gzip cut off": "cannot be read",
           "zip with two files": "holds 2 files", "a spreadsheet": "saved as CSV first"}
 REJECTED = {"UTF-8 with one broken byte": "undecodable_record", "a field too few": "ragged_record", "a field too many": "ragged_record",
             "a stray quote at the start of a field": "unclosed_quote", "two stray quotes, two lines apart": "unclosed_quote", "a null byte": "null_byte",
-            "Parquet files, amount as text in one": "unreadable_amount", "NaN and infinity": "unreadable_amount", "a word among the numbers": "unreadable_amount",
+            "Parquet files, amount as text in one": "unreadable_amount", "Parquet files, one without a column": "missing_quantity", "NaN and infinity": "unreadable_amount", "a word among the numbers": "unreadable_amount",
             "a number too large for money": "unreadable_amount", "an identifier that is no whole number": "unreadable_product_id"}
 
 
@@ -37,6 +38,15 @@ def test_what_is_set_aside_is_stated_and_nothing_else_is(rows):
     assert {name for name, (happened, _) in rows.items() if happened != "error" and " 0 rejected" not in happened} == set(REJECTED)
     for name, rule in REJECTED.items():
         assert rule in rows[name][1], rows[name]
+
+
+def test_files_of_one_table_that_differ_are_stated(rows):
+    said = {name: message for name, (_, message) in rows.items() if "files_differ" in message}
+    assert set(said) == {"CSV files with other columns", "Parquet files with other columns", "Parquet files, amount as text in one", "Parquet files, one without a column"}
+    assert "b.parquet: also channel (beside a.parquet)" in said["Parquet files with other columns"]
+    assert "b.csv: no note, also channel (beside a.csv)" in said["CSV files with other columns"]
+    assert "b.parquet: amount is VARCHAR, not DOUBLE" in said["Parquet files, amount as text in one"]
+    assert "b.parquet: no quantity" in said["Parquet files, one without a column"]
 
 
 def test_the_page_says_what_happens(rows):

@@ -62,6 +62,27 @@ def test_the_same_columns_in_the_recipe_say_so(tmp_path, capsys):
     assert code == 0 and "recipe online_retail" in said and 'transaction_id = "InvoiceNo"' in said and "no column numbers receipts" not in said
 
 
+def test_a_recipe_does_not_read_dates_that_are_written_otherwise(tmp_path, capsys):
+    log = benchmark("online_retail").iloc[::40].copy()
+    days = log["InvoiceDate"].dt.floor("min")
+    log["InvoiceDate"] = days.dt.strftime("%d/%m/%Y %H:%M")
+    log.to_csv(tmp_path / "log.csv", index=False)
+    code, said, _ = checked(capsys, tmp_path / "log.csv")
+    assert code == 0 and "recipe online_retail, but with the dates as they are written here" in said and "day first" in said
+    proposal = propose_mapping(tmp_path / "log.csv")
+    assert proposal.mapping["shop"]["time_zone"] == "Europe/London"
+    shop = load_shop(tmp_path / "log.csv", columns=proposal.mapping)
+    assert sorted(shop.query("SELECT timestamp AS t FROM transactions")["t"]) == sorted(days)
+
+
+@pytest.mark.parametrize("data", ["tills", "spreadsheet"])
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_the_text_fits_the_terminal(width, data, request, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    _, said, _ = checked(capsys, request.getfixturevalue(data), "--rows", "2000")
+    assert max(map(len, said.splitlines())) < width and "WHAT WAS UNDERSTOOD" in said
+
+
 @pytest.mark.parametrize("separator, name", [("\t", "sales.tsv"), (";", "sales.csv")])
 def test_dates_only_with_tabs_and_semicolons(separator, name, tmp_path, capsys):
     log = benchmark("tafeng").sample(20_000, random_state=1).sort_index()
@@ -103,6 +124,20 @@ def test_receipts_and_lines_in_two_files(tills, capsys):
     pd.testing.assert_frame_equal(load_shop(tills).query(asked), load_shop("corner").query(asked), check_dtype=False)
     code, said, _ = checked(capsys, tills)
     assert code == 0 and "THE MAPPING (map.toml)" in said
+
+
+def test_a_till_that_writes_txt(tills, capsys):
+    for name, new in (("receipts.csv", "HEADER.TXT"), ("lines.csv", "DETAIL.TXT")):
+        (tills / name).rename(tills / new)
+    assert checked(capsys, tills, "--write")[0] == 0
+    assert load_shop(tills).query("SELECT count(*) AS n FROM transactions")["n"][0] == 150
+
+
+def test_names_and_addresses_stay_behind():
+    log = corner_tables()["transactions"].assign(CustomerName="Ana Smith", email="ana@example.org")
+    proposal = propose_mapping(log)
+    assert mapped(proposal)["leave_out"] == ["CustomerName", "email"]
+    assert not {"CustomerName", "email"} & set(load_shop(log, columns=proposal.mapping).query("FROM transactions"))
 
 
 def test_a_written_mapping_is_never_replaced(tills, capsys):

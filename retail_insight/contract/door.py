@@ -30,7 +30,7 @@ import duckdb
 import pandas as pd
 
 from .. import __version__
-from .files import Source, described, literal, quoted, run
+from .files import Source, described, files_differ, literal, quoted, run
 from .sources import staged
 from .tables import COMPUTED, KEYS, LOAD_ORDER, REQUIRED, TABLES, ContractError, known
 from .values import Reading, date_reading, number_reading, of
@@ -505,7 +505,8 @@ def settle_texts(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[s
             read[name] = read_texts(source.texts[name], mine, scratch / name)
         con.register("door.shown", show_dialects(read))
         run(con, 'CREATE SCHEMA IF NOT EXISTS door; CREATE TABLE door.files AS FROM "door.shown"')
-    return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read)
+    notes = [note for name, found in read.items() for note in files_differ(name, {s.path.name: dict.fromkeys(s.dialect.names, "VARCHAR") for s in found.surveys})]
+    return replace(source, scans=source.scans | {name: found.scan for name, found in read.items()}, read=read, notes=source.notes + notes)
 
 # %% ../../nbs/00d_door.ipynb #093fb612
 def settled(con: duckdb.DuckDBPyConnection, database: str) -> dict[str, Any]:
@@ -524,11 +525,13 @@ def joined_ids(items: dict[str, Incoming], before: dict[str, Any]) -> dict[str, 
                             f"{changed[0]!r}. Load all of them together.")
     return both
 
-def write_ledger(con: duckdb.DuckDBPyConnection, source: Source) -> None:
-    "The files that came in, by what is in them."
+def write_ledger(con: duckdb.DuckDBPyConnection, source: Source, notes: list[tuple[Any, ...]]) -> None: # findings about the files
+    "The files that came in, by what is in them, and what was noted about them."
     run(con, "CREATE TABLE door.ledger (file VARCHAR, bytes BIGINT, digest VARCHAR)")
     for path in source.files:
         run(con, "INSERT INTO door.ledger VALUES (?, ?, ?)", [path.name, path.stat().st_size, digest_of(path)])
+    for note in notes:
+        run(con, "INSERT INTO door.checks VALUES (?, ?, ?, ?, ?, ?, ?)", note)
     run(con, """INSERT INTO door.checks SELECT 'transactions', 'file_twice', 'warning', sum(n - 1), sum(n), first(files), 'remove the copies, or their rows count twice'
                 FROM (SELECT count(*) AS n, string_agg(file, ' = ') AS files FROM door.ledger GROUP BY digest) HAVING sum(n - 1) > 0""")
 
@@ -544,8 +547,8 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
     run(con, "SET TimeZone = 'UTC'") # a time with a zone becomes UTC, wherever this machine stands
     try:
         with scratch_folder(con) as scratch, staged(con, source, mapping, scratch) as (scans, over):
-            fill_tables(con, settle_texts(con, scans, over, scratch), over, settings, rules, before)
-            write_ledger(con, source)
+            fill_tables(con, texts := settle_texts(con, scans, over, scratch), over, settings, rules, before)
+            write_ledger(con, source, texts.notes)
         run(con, "UPDATE door.settled SET said = json_merge_patch(said, $1)", [json.dumps({"mapping": mapping}, default=str)])
     except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
         raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "

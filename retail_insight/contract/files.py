@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['PARQUET', 'TEXT', 'PACKED', 'LOOSE', 'NEWLINE', 'RETURN', 'LONGEST', 'BROKEN', 'SPREAD', 'REWRITE', 'HIGH', 'NULL',
-           'CRLF', 'LF', 'RAGGED', 'UNCLOSED', 'NO_TEXT', 'NULL_BYTE', 'quoted', 'literal', 'file_literal', 'run',
-           'described', 'Source', 'kind_of', 'stem_of', 'parquet_scan', 'readable', 'by_name', 'folder_groups',
-           'open_files']
+           'CRLF', 'LF', 'RAGGED', 'UNCLOSED', 'NO_TEXT', 'NULL_BYTE', 'KINDS', 'quoted', 'literal', 'file_literal',
+           'run', 'described', 'Source', 'kind_of', 'stem_of', 'parquet_scan', 'parquet_schemas', 'kind_of_type',
+           'require_common', 'difference', 'files_differ', 'readable', 'by_name', 'folder_groups', 'open_files']
 
-# %% ../../nbs/00a_files.ipynb #73a71758
+# %% ../../nbs/00a_files.ipynb #ac3e643c
 import glob
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ def described(con: duckdb.DuckDBPyConnection, scan: str) -> dict[str, str]: # co
     "Columns and types of anything that can stand after FROM."
     return {name: kind for name, kind, *_ in run(con, f"DESCRIBE SELECT * FROM {scan}")}
 
-# %% ../../nbs/00a_files.ipynb #434aed97
+# %% ../../nbs/00a_files.ipynb #a6971219
 @dataclass
 class Source:
     "What can be read: named scans (SQL that stands after FROM), frames to register, files behind them."
@@ -53,6 +54,7 @@ class Source:
     name: str = "frames"
     beside: Path | None = None                           # a mapping file found beside the data
     database: Any = None                                 # a database that is asked when the shop is loaded
+    notes: list[tuple[Any, ...]] = field(default_factory=list) # findings about the files: `table, rule, severity, count, total, first, remedy`
 
 # %% ../../nbs/00a_files.ipynb #0233f668
 PARQUET, TEXT, PACKED, LOOSE = (".parquet", ".pq"), (".csv", ".tsv", ".tab"), (".gz", ".xz", ".zip"), (".txt", ".dat", ".zip", ".gz")
@@ -75,45 +77,84 @@ NEWLINE, RETURN, LONGEST = 10, 13, 1 << 20
 BROKEN, SPREAD, REWRITE, HIGH, NULL, CRLF, LF = 1, 2, 4, 8, 16, 32, 64
 RAGGED, UNCLOSED, NO_TEXT, NULL_BYTE = 0, 1, 2, 3
 
-# %% ../../nbs/00a_files.ipynb #9ff0856a
+# %% ../../nbs/00a_files.ipynb #49fbf0ea
 def parquet_scan(files: list[Path]) -> str: # SQL that stands after FROM
-    "One scan over Parquet files, each opened once to see that it can be read."
-    def read(some: list[Path]) -> str:
-        return f"read_parquet([{', '.join(map(file_literal, some))}], union_by_name=true)"
+    "One scan over Parquet files, by the names of their columns; one that a file lacks is empty there."
+    return f"read_parquet([{', '.join(map(file_literal, files))}], union_by_name=true)"
+
+def parquet_schemas(files: list[Path]) -> dict[str, dict[str, str]]: # file -> column -> DuckDB type
+    "The columns of each Parquet file, each opened once to see that it can be read."
+    found = {}
     with duckdb.connect() as con:
         for path in files:
             try:
-                described(con, read([path]))
+                found[path.name] = described(con, parquet_scan([path]))
             except duckdb.Error as error:
                 raise ContractError(f"{path.name}: 1 of {len(files)} files cannot be read: "
                                     f"{str(error).splitlines()[0]}. Replace it or take it out.") from None
-        try:
-            described(con, read(files))
-        except duckdb.Error as error:
-            raise ContractError(f"{files[0].parent.name}: {len(files)} files cannot be read as one table: {str(error).splitlines()[0]}. "
-                                "Write the column with one type in all of them.") from None
-    return read(files)
+    return found
 
-# %% ../../nbs/00a_files.ipynb #9f16b11e
-def readable(folder: Path) -> list[Path]: # files, in order of name
+# %% ../../nbs/00a_files.ipynb #f9c2a389
+KINDS = {r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?": "number", r"FLOAT|DOUBLE|DECIMAL.*": "number", r"DATE|TIMESTAMP(_S|_MS|_NS)?": "moment", "VARCHAR": "text"}
+
+def kind_of_type(type: str) -> str:
+    "What a column of this DuckDB type holds; of another than these, the type."
+    return next((kind for pattern, kind in KINDS.items() if re.fullmatch(pattern, type)), type)
+
+def require_common(table: str, schemas: dict[str, dict[str, str]]) -> None:
+    "ContractError where the files of a table hold one column in ways that no common type reads."
+    first: dict[str, tuple[str, str]] = {} # column -> file, type
+    texts = {c.lower() for columns in schemas.values() for c, type in columns.items() if type == "VARCHAR"}
+    for file, columns in schemas.items():
+        for column, type in columns.items():
+            before = first.setdefault(column.lower(), (file, type))
+            if column.lower() not in texts and kind_of_type(type) != kind_of_type(before[1]):
+                raise ContractError(f"{table}: {column} is {before[1]} in {before[0]} and {type} in {file}, and no type reads both. "
+                                    f"Write it with one type in all {len(schemas)} files.")
+
+# %% ../../nbs/00a_files.ipynb #6f5d4730
+def difference(columns: dict[str, str], base: dict[str, str]) -> str: # nothing where they agree
+    "How the columns of one file differ from those of another, in words."
+    mine, theirs = ({c.lower(): "BIGINT" if "INT" in t else t for c, t in some.items()} for some in (columns, base))
+    said = [f"no {c}" for c in theirs if c not in mine] + [f"also {c}" for c in mine if c not in theirs]
+    said += [f"{c} is {t}, not {theirs[c]}" for c, t in mine.items() if theirs.get(c, t) != t]
+    return ", ".join(said[:4]) + (f" and {len(said) - 4} more" if len(said) > 4 else "")
+
+def files_differ(table: str, schemas: dict[str, dict[str, str]]) -> list[tuple[Any, ...]]: # findings
+    "The finding that the files of a table have other columns than the first."
+    base = next(iter(schemas))
+    others = {file: said for file, columns in schemas.items() if (said := difference(columns, schemas[base]))}
+    if not others:
+        return []
+    file, said = next(iter(others.items()))
+    return [(table, "files_differ", "warning", len(others), len(schemas), f"{file}: {said} (beside {base})",
+             "a column that a file lacks is empty for its rows, and one that is text in some is read as text: write all files alike")]
+
+# %% ../../nbs/00a_files.ipynb #3e0089bc
+def readable(folder: Path, named: bool = False) -> list[Path]: # files, in order of name
     "Parquet and text files directly in a folder."
-    return sorted(p for p in folder.iterdir() if p.is_file() and kind_of(p) and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.is_file() and kind_of(p, named) and not p.name.startswith("."))
 
 def by_name(groups: dict[str, list[Path]], name: str) -> Source:
     "Files as a source: Parquet as scans, text as texts."
     for stem, files in groups.items():
         if len(kinds := {kind_of(f, named=True) for f in files}) > 1:
             raise ContractError(f"{stem}: {len(files)} files are of {len(kinds)} kinds, first {files[0].name}. Keep Parquet and text apart.")
-    parquet = {stem: parquet_scan(files) for stem, files in groups.items() if kind_of(files[0]) == "parquet"}
-    texts = {stem: files for stem, files in groups.items() if stem not in parquet}
-    return Source(parquet, texts, files=list(dict.fromkeys(f for files in groups.values() for f in files)), groups=groups, name=name)
+    schemas = {stem: parquet_schemas(files) for stem, files in groups.items() if kind_of(files[0]) == "parquet"}
+    for stem, found in schemas.items():
+        require_common(stem, found)
+    notes = {note[3:6]: note for stem, found in reversed(schemas.items()) for note in files_differ(stem, found)} # files under two names are told once
+    texts = {stem: files for stem, files in groups.items() if stem not in schemas}
+    files = list(dict.fromkeys(f for files in groups.values() for f in files))
+    return Source({stem: parquet_scan(groups[stem]) for stem in schemas}, texts, files=files, groups=groups, name=name, notes=list(notes.values()))
 
 def folder_groups(folder: Path) -> dict[str, list[Path]]: # name -> files
     "The files of a folder and of its subfolders, by the name of the file or of the subfolder."
     groups: dict[str, list[Path]] = {}
-    for path in readable(folder):
+    parts = {sub.name: files for sub in sorted(folder.iterdir()) if sub.is_dir() and (files := readable(sub))}
+    for path in readable(folder) or ([] if parts else readable(folder, named=True)):
         groups.setdefault(stem_of(path), []).append(path)
-    groups |= {sub.name: files for sub in sorted(folder.iterdir()) if sub.is_dir() and (files := readable(sub))}
+    groups |= parts
     return groups if len(groups) != 1 or "transactions" in groups else {"transactions": next(iter(groups.values())), **groups}
 
 # %% ../../nbs/00a_files.ipynb #32483fda

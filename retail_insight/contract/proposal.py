@@ -10,19 +10,22 @@ __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS'
            'look_at', 'read_clock', 'take_rows', 'Sample', 'opened_source', 'look_over', 'value_score', 'number_score',
            'id_values', 'agreement', 'as_number', 'products_of', 'counted_first', 'role_scores', 'with_relations',
            'assign_roles', 'Doubt', 'Draft', 'plain_text', 'name_reason', 'reserved', 'sql_name', 'bare_sql', 'as_line',
-           'id_line', 'moment_sql', 'settle_clock', 'how_read', 'ask_order', 'settle_receipt', 'joined_with',
-           'store_part', 'make_visits', 'settle_people', 'settle_goods', 'exact', 'one_or_line', 'satisfied',
-           'settle_money', 'total_line', 'price_line', 'settle_discount', 'weigh_discount', 'settle_dimensions',
-           'belongs', 'add_dimension', 'named_table', 'settle_files', 'is_list_of', 'add_file', 'Join', 'contained',
-           'find_receipts', 'shared_keys', 'unique_key', 'make_join', 'toml_text', 'toml_value', 'comment', 'Proposal',
-           'proposal_toml', 'toml_doubt', 'sample_source', 'through_the_door', 'door_says', 'understood_lines',
-           'choose_log', 'draft_log', 'write_draft', 'say_join', 'settle_line', 'keep_names_apart', 'settle_shop',
-           'ask_hours', 'broken_lines', 'what_lacks', 'known_set', 'use_recipe', 'propose_mapping', 'propose',
-           'check_mapping', 'finish_proposal', 'what_was_read', 'proposal_text', 'wrapped', 'read_text',
-           'understood_text', 'shown_value', 'questions_text', 'told_rule', 'aside_text']
+           'id_line', 'toml_text', 'toml_value', 'broken_lines', 'written', 'moment_sql', 'settle_clock', 'how_read',
+           'ask_order', 'settle_receipt', 'joined_with', 'store_part', 'make_visits', 'settle_people', 'settle_goods',
+           'exact', 'one_or_line', 'satisfied', 'few', 'settle_money', 'total_line', 'price_line', 'settle_discount',
+           'weigh_discount', 'settle_dimensions', 'belongs', 'add_dimension', 'named_table', 'settle_files',
+           'is_list_of', 'add_file', 'Join', 'contained', 'find_receipts', 'shared_keys', 'unique_key', 'make_join',
+           'comment', 'Proposal', 'proposal_toml', 'toml_doubt', 'sample_source', 'through_the_door', 'door_says',
+           'understood_lines', 'choose_log', 'draft_log', 'write_draft', 'say_join', 'settle_line', 'leave_personal',
+           'keep_names_apart', 'settle_shop', 'ask_hours', 'what_lacks', 'known_set', 'same_moments', 'use_recipe',
+           'take_recipe', 'propose_mapping', 'propose', 'check_mapping', 'finish_proposal', 'what_was_read',
+           'proposal_text', 'wrapped', 'read_text', 'understood_text', 'shown_value', 'questions_text', 'told_rule',
+           'shown_record', 'told', 'aside_text']
 
-# %% ../../nbs/00g_proposal.ipynb #18462e44
+# %% ../../nbs/00g_proposal.ipynb #08037951
+import json
 import re
+import shutil
 import tempfile
 import textwrap
 import tomllib
@@ -584,7 +587,42 @@ def id_line(draft: Draft, role: str, c: Column) -> str:
     sql = bare_sql(c)
     return as_line(c.name, role, draft.sample.columns[draft.scan]) if sql in (sql_name(c.name), f"{sql_name(c.name)}::VARCHAR") else f"= {sql}"
 
-# %% ../../nbs/00g_proposal.ipynb #f17061a1
+# %% ../../nbs/00g_proposal.ipynb #b2aa2f51
+def toml_text(text: str) -> str: # without quotes around it
+    "Text for a TOML string in double quotes."
+    short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+    return "".join(short.get(c, c if unicodedata.category(c)[0] != "C" else f"\\U{ord(c):08x}") for c in text)
+
+def toml_value(value: Any) -> str:
+    "A value of a mapping as TOML; a long query keeps its lines."
+    if isinstance(value, list):
+        return "[" + ", ".join(toml_value(v) for v in value) + "]"
+    if not isinstance(value, str):
+        return str(value)
+    lines = value.splitlines()
+    if len(lines) > 1 and "'''" not in value and "\n".join(lines) == value and not any(unicodedata.category(c)[0] == "C" for line in lines for c in line):
+        return f"'''{value}'''"
+    if "'" not in value and ('"' in value or "\\" in value) and not any(unicodedata.category(c)[0] == "C" for c in value):
+        return f"'{value}'"
+    return f'"{toml_text(value)}"'
+
+# %% ../../nbs/00g_proposal.ipynb #424b7e70
+def broken_lines(sql: str, width: int = 60) -> str:
+    "A long expression on several lines; what stands in quotes stays whole."
+    if len(sql) <= width:
+        return sql
+    lines = [""]
+    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+|\n""", sql):
+        if word == "\n" or len(lines[-1]) + len(word) >= width:
+            lines.append("  ")
+        lines[-1] += ("" if lines[-1].isspace() or not lines[-1] else " ") + word.strip("\n")
+    return "\n".join(line for line in lines if line.strip())
+
+def written(column: str, value: str) -> str: # one line or more
+    "A line of a mapping, as it stands in the file."
+    return f"{column} = {toml_value(broken_lines(value) if value.startswith('=') else value)}"
+
+# %% ../../nbs/00g_proposal.ipynb #959b2a08
 def moment_sql(c: Column, clock: Column | None = None) -> str: # SQL for a TIMESTAMP; the bare column where it can be cast
     "A column of dates as moments, with a column of clock times beside it if there is one."
     name, formats = sql_name(c.name), c.dates.formats if c.dates else ()
@@ -611,7 +649,7 @@ def settle_clock(draft: Draft) -> None:
     ask_order(draft, c, sql)
     others = [o.name for o in draft.sample.columns[draft.scan] if o.kind == "moment" and o.name != c.name]
     if others:
-        draft.ask("timestamp", f'Is "{c.name}" the moment of the sale?', f'"{others[0]}" holds dates too', f'timestamp = "{others[0]}"')
+        draft.ask("timestamp", f'Is "{c.name}" the moment of the sale?', f'"{others[0]}" holds dates too', written("timestamp", others[0]))
 
 def how_read(dates: Dates) -> str:
     "How dates are read, and how well that is settled."
@@ -631,9 +669,9 @@ def ask_order(draft: Draft, c: Column, sql: str) -> None:
     day = next(d for d in sorted(DAYS, key=len, reverse=True) if dates.formats[0].startswith(d))
     mine, other = ("day", "month") if day.startswith("%d") else ("month", "day")
     seen = f"{dates.both:,} values can be read either way, {dates.only:,} only with the {mine} first, {dates.other:,} only with the {other} first"
-    draft.ask("timestamp", f'Is the {mine} first in "{c.name}", as in {plain_text(c.top, 20)}?', seen, f'timestamp = "= {sql.replace(day, TWINS[day])}"')
+    draft.ask("timestamp", f'Is the {mine} first in "{c.name}", as in {plain_text(c.top, 20)}?', seen, written("timestamp", f"= {sql.replace(day, TWINS[day])}"))
 
-# %% ../../nbs/00g_proposal.ipynb #d29a5b50
+# %% ../../nbs/00g_proposal.ipynb #999b0f61
 def settle_receipt(draft: Draft) -> None:
     "The line of `transaction_id`."
     c, when = draft.has("transaction_id"), draft.has("timestamp")
@@ -651,7 +689,7 @@ def settle_receipt(draft: Draft) -> None:
     draft.say("transactions", "transaction_id", value, c.name, said, draft.roles["transaction_id"][1])
     if len(parts) > 1:
         draft.ask("transaction_id", f'Does "{c.name}" start again each day?', f"most numbers stand on several days ({1 - share:.0%}), so the day was put before them",
-                  f'transaction_id = "{c.name}"')
+                  written("transaction_id", c.name))
 
 def joined_with(draft: Draft, keys: list[str]) -> float: # share
     "Of the keys that several rows have, how many have one customer, or one time where no customer is known."
@@ -676,7 +714,7 @@ def make_visits(draft: Draft) -> None:
     draft.ask("transaction_id", "Is there a receipt number somewhere?", "without it two visits of a customer on one day become one"
               + (f", and {blank:,} of {who.rows:,} lines without a customer are set aside" if blank else ""), 'transaction_id = "its column"')
 
-# %% ../../nbs/00g_proposal.ipynb #45fe4b3f
+# %% ../../nbs/00g_proposal.ipynb #f504b094
 NOBODY = re.compile(r"0+|-1|-+|9{4,}|n/?a|none|null|unknown|anonym\w*|guest|gast|kein\w*|sans|invite|cash|bar|\?|x+", re.I)
 
 def settle_people(draft: Draft) -> None:
@@ -692,7 +730,7 @@ def settle_people(draft: Draft) -> None:
         value, share = nobody, 1 - c.filled * (1 - c.topped) / c.rows
         said += f"; {plain_text(c.top, 20)!r} stands for nobody ({c.topped:.0%} of the lines)"
     elif often and c.topped > 0.25:
-        draft.ask("customer_id", f"Is {plain_text(c.top, 20)!r} one customer, or everybody without a card?", f"{c.topped:.0%} of the lines", f'customer_id = "{nobody}"')
+        draft.ask("customer_id", f"Is {plain_text(c.top, 20)!r} one customer, or everybody without a card?", f"{c.topped:.0%} of the lines", written("customer_id", nobody))
     draft.say("transactions", "customer_id", value, c.name, said + (f"; {share:.0%} of the lines have none" if share else ""), draft.roles["customer_id"][1])
     if share > 0.5:
         draft.ask("customer_id", "Are most sales anonymous?", f"{share:.0%} of the lines have no customer; profiles speak of the others only")
@@ -731,12 +769,16 @@ def satisfied(draft: Draft, equation: str, where: str = "true") -> tuple[int, in
     good, n = draft.count(f"count(*) FILTER (abs({equation}) < 0.011 AND {where}), count(*) FILTER (({equation}) IS NOT NULL AND {where})")
     return good, n
 
-# %% ../../nbs/00g_proposal.ipynb #5c7fac1b
+# %% ../../nbs/00g_proposal.ipynb #8fc069a4
+def few(share: float) -> str:
+    "A small share in words: `none` is said of nothing else."
+    return "none" if share == 0 else "under 0.1%" if share < 0.001 else f"{share:.1%}"
+
 def settle_money(draft: Draft) -> None:
     "The lines of `quantity`, `amount`, `discount` and `coupon`."
     have, quantity = draft.sample.columns[draft.scan], draft.has("quantity")
     if quantity:
-        said = f"{name_reason('quantity', quantity.name)}; {quantity.whole:.0%} whole numbers, {quantity.ones:.0%} are one, {quantity.negative:.1%} below zero"
+        said = f"{name_reason('quantity', quantity.name)}; {quantity.whole:.0%} whole numbers, {quantity.ones:.0%} are one, {few(quantity.negative)} below zero"
         draft.say("transactions", "quantity", as_line(quantity.name, "quantity", have), quantity.name, said, draft.roles["quantity"][1])
     if "amount" not in draft.roles and "price" not in draft.roles and "other_amount" in draft.roles:
         draft.roles["amount"] = draft.roles["other_amount"]
@@ -762,12 +804,12 @@ def total_line(draft: Draft, total: Column, price: Column | None, quantity: Colu
             return price_line(draft, total, quantity)
     if quantity and draft.count(f"count(*) FILTER ({as_number(quantity)} < 0 AND {as_number(total)} > 0)")[0] and not total.negative:
         value, said = f"= CASE WHEN {exact(quantity)} < 0 THEN -{exact(total)} ELSE {exact(total)} END", said + "; it has no sign, so a return takes that of the quantity"
-        draft.ask("amount", "Is a negative quantity a return?", f'"{total.name}" is never negative, and the contract wants returns negative in both', f'amount = "{total.name}"')
+        draft.ask("amount", "Is a negative quantity a return?", f'"{total.name}" is never negative, and the contract wants returns negative in both', written("amount", total.name))
     draft.say("transactions", "amount", value, total.name, said, draft.roles["amount"][1] if "amount" in draft.roles else 0.5)
     others = [c.name for c in (draft.has("other_amount"),) if c and c.name != total.name]
     if others or draft.has("tax"):
         other = others[0] if others else draft.roles["tax"][0]
-        draft.ask("amount", f'Is "{total.name}" what the shop receives, and with or without tax?', f'"{other}" is there too', f'amount = "{others[0]}"' if others else "")
+        draft.ask("amount", f'Is "{total.name}" what the shop receives, and with or without tax?', f'"{other}" is there too', written("amount", others[0]) if others else "")
 
 def price_line(draft: Draft, price: Column, quantity: Column) -> None:
     "The line of `amount`, where only a price is known."
@@ -777,19 +819,19 @@ def price_line(draft: Draft, price: Column, quantity: Column) -> None:
     seen = f"of {n:,} lines of several pieces {unit:,} have the price that one piece has, {line:,} a multiple of it"
     if line > unit:
         draft.say("transactions", "amount", plain, price.name, f"{name_reason('price', price.name)} and grows with the quantity: {seen}", 0.8)
-        return draft.ask("amount", f'Is "{price.name}" the price of the whole line?', seen, f'amount = "{toml_text(product)}"')
+        return draft.ask("amount", f'Is "{price.name}" the price of the whole line?', seen, written("amount", product))
     draft.say("transactions", "amount", product, f"{quantity.name} * {price.name}", f'"{price.name}" is the price of one, and there is no total: {seen}', 0.8)
     if unit < 2 * line or n < 5:
-        draft.ask("amount", f'Is "{price.name}" the price of one piece?', seen, f'amount = "{plain}"')
+        draft.ask("amount", f'Is "{price.name}" the price of one piece?', seen, written("amount", plain))
 
-# %% ../../nbs/00g_proposal.ipynb #968f77c1
+# %% ../../nbs/00g_proposal.ipynb #5172148f
 def settle_discount(draft: Draft, total: Column | None, price: Column | None, quantity: Column | None) -> None:
     "The line of `discount`, and what it does to `amount`."
     c = draft.has("discount")
     if c is None or "amount" not in draft.mapping.get("transactions", {}):
         return None
     if (c.highest <= 100 and c.whole == 1 and "percent" in words_of(c.name)) or c.top.endswith("%"):
-        return draft.ask("discount", f'Is "{c.name}" a percentage?', "it looks like one, so it was left out; the contract wants money", f'discount = "{c.name}"')
+        return draft.ask("discount", f'Is "{c.name}" a percentage?', "it looks like one, so it was left out; the contract wants money", written("discount", c.name))
     minus = "-" if c.negative > 0.5 * (1 - c.zero) * c.filled / c.rows and c.negative > 2 * (1 - c.negative - c.zero) else ""
     value = f"= -{exact(c)}" if minus else as_line(c.name, "discount", draft.sample.columns[draft.scan])
     said = f"{name_reason('discount', c.name)}; " + ("below zero, so the sign is turned" if minus else "positive where given") + f", on {(1 - c.zero) * c.filled / c.rows:.0%} of the lines"
@@ -799,7 +841,7 @@ def settle_discount(draft: Draft, total: Column | None, price: Column | None, qu
     sql = f"{exact(total)} - {minus}{exact(c)}" if total else f"{draft.mapping['transactions']['amount'][1:].strip()} - {minus}{exact(c)}"
     seen = "no unit price stands beside them, so it cannot be counted" if total else "only the price of one is known"
     word = total.name if total else price.name if price else ""
-    return draft.ask("amount", f'Is "{word}" after the discount?', f"{seen}; it is taken as what the shop received", f'amount = "= {toml_text(sql)}"')
+    return draft.ask("amount", f'Is "{word}" after the discount?', f"{seen}; it is taken as what the shop received", written("amount", f"= {sql}"))
 
 def weigh_discount(draft: Draft, c: Column, total: Column, price: Column, quantity: Column, minus: str) -> None:
     "Count whether the total is before or after the discount, and take it off if it is before."
@@ -813,10 +855,10 @@ def weigh_discount(draft: Draft, c: Column, total: Column, price: Column, quanti
     if before > after:
         draft.reasons = [r for r in draft.reasons if r["column"] != "amount"]
         draft.say("transactions", "amount", less, f"{total.name} - {c.name}", f"{name_reason('amount', total.name)}, before the discount: {seen}", 0.8)
-        return draft.ask("amount", f'Is "{total.name}" before the discount?', seen + "; so the discount is taken off", f'amount = "{total.name}"')
+        return draft.ask("amount", f'Is "{total.name}" before the discount?', seen + "; so the discount is taken off", written("amount", total.name))
     next(r for r in draft.reasons if r["column"] == "amount")["reason"] += f"; after the discount: {seen}"
     if after < 0.9 * n:
-        draft.ask("amount", f'Is "{total.name}" after the discount?', seen, f'amount = "{toml_text(less)}"')
+        draft.ask("amount", f'Is "{total.name}" after the discount?', seen, written("amount", less))
 
 # %% ../../nbs/00g_proposal.ipynb #27909800
 def settle_dimensions(draft: Draft, origins: dict[str, str], present: set[str]) -> None:
@@ -968,30 +1010,12 @@ def make_join(sample: Sample, lines: str, other: str, keys: tuple[tuple[str, str
     sums = [c.name for c in kept if c.kind == "number" and c.name not in wanted and (c.whole < 0.95 or max(name_score(r, c.name) for r in (*MONEY, "quantity")) >= 0.6)]
     return Join(lines, other, keys, tuple(c.name for c in kept if c.name not in sums), tuple(sums))
 
-# %% ../../nbs/00g_proposal.ipynb #e9b2ec8b
-def toml_text(text: str) -> str: # without quotes around it
-    "Text for a TOML string in double quotes."
-    short = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
-    return "".join(short.get(c, c if unicodedata.category(c)[0] != "C" else f"\\U{ord(c):08x}") for c in text)
+# %% ../../nbs/00g_proposal.ipynb #d11bba71
+def comment(text: str, start: str = "# ", width: int = 98) -> str:
+    "Text as comment lines."
+    return "\n".join(textwrap.wrap(plain_text(text), width, initial_indent=start, subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False))
 
-def toml_value(value: Any) -> str:
-    "A value of a mapping as TOML; a long query keeps its lines."
-    if isinstance(value, list):
-        return "[" + ", ".join(toml_value(v) for v in value) + "]"
-    if not isinstance(value, str):
-        return str(value)
-    lines = value.splitlines()
-    if len(lines) > 1 and "'''" not in value and "\n".join(lines) == value and not any(unicodedata.category(c)[0] == "C" for line in lines for c in line):
-        return f"'''{value}'''"
-    if "'" not in value and ('"' in value or "\\" in value) and not any(unicodedata.category(c)[0] == "C" for c in value):
-        return f"'{value}'"
-    return f'"{toml_text(value)}"'
-
-def comment(text: str, start: str = "# ") -> str:
-    "Text as comment lines of at most a hundred characters."
-    return "\n".join(textwrap.wrap(plain_text(text), 98, initial_indent=start, subsequent_indent="#   ", break_long_words=False, break_on_hyphens=False))
-
-# %% ../../nbs/00g_proposal.ipynb #559f2e63
+# %% ../../nbs/00g_proposal.ipynb #44b1bb20
 SAID_COLUMNS = ["table", "column", "source", "reason", "doubt", "confidence"]
 
 @dataclass(frozen=True, eq=False)
@@ -1021,15 +1045,15 @@ class Proposal:
         "The mapping as the text of a `map.toml`, with reasons and doubts as comments."
         return proposal_toml(self)
 
-    def summary(self) -> str:
-        "Everything that was found, as plain text of at most a hundred columns."
-        return proposal_text(self)
+    def summary(self, width: int = 0) -> str: # columns of text; 0 takes those of the terminal
+        "Everything that was found, as plain text."
+        return proposal_text(self, min(max(width or shutil.get_terminal_size((100, 24)).columns, 80), 120))
 
     def __repr__(self) -> str:
         return f"Proposal({self.name!r}, {len(self.reasons)} columns, {len(self.doubts)} doubts, {'complete' if self.complete else 'lacking ' + str(len(self.lacking))})"
 
-# %% ../../nbs/00g_proposal.ipynb #461b3db8
-def proposal_toml(proposal: Proposal, doubts: bool = True) -> str: # the text of a map.toml
+# %% ../../nbs/00g_proposal.ipynb #1af9764d
+def proposal_toml(proposal: Proposal, doubts: bool = True, width: int = 98) -> str: # the text of a map.toml
     "The mapping as TOML, with reasons and doubts as comments."
     parts = [comment(f"How {proposal.name} becomes the contract's tables. Proposed from its columns and some of its rows: read each line, and answer each DOUBT.")]
     reasons = proposal.reasons.set_index(["table", "column"])["reason"].to_dict()
@@ -1037,7 +1061,7 @@ def proposal_toml(proposal: Proposal, doubts: bool = True) -> str: # the text of
         parts.append(f"\n[{table}]")
         for column, value in proposal.mapping.get(table, {}).items():
             if said := reasons.get((table, column), ""):
-                parts.append(comment(said))
+                parts.append(comment(said, width=width))
             parts += [f"{column} = {toml_value(value)}", *(toml_doubt(d) for d in proposal.doubts if doubts and (d.table, d.column) == (table, column))]
         parts += [toml_doubt(d) for d in proposal.doubts if doubts and d.table == table and d.column not in proposal.mapping.get(table, {})]
     return "\n".join(parts + [comment(f"LACKING: {said}") for said in proposal.lacking]) + "\n"
@@ -1047,7 +1071,7 @@ def toml_doubt(doubt: Doubt) -> str:
     instead = "".join(f"\n# {plain_text(line)}" for line in doubt.instead.splitlines())
     return comment(f"{doubt.question} {doubt.seen[:1].upper()}{doubt.seen[1:]}." + (" The line for another answer:" if instead else ""), "# DOUBT: ") + instead
 
-# %% ../../nbs/00g_proposal.ipynb #2a055cf8
+# %% ../../nbs/00g_proposal.ipynb #aec3e68d
 def sample_source(sample: Sample, join: Join | None) -> Source:
     "The rows read as a source; of receipts, those that the lines need."
     frames = {}
@@ -1059,7 +1083,7 @@ def sample_source(sample: Sample, join: Join | None) -> Source:
         elif name in DIMENSIONS or named_table(name) in DIMENSIONS:
             table = f"(FROM {scan} LIMIT 200000)"
         frames[f"frame.{name}"] = sample.con.sql(f"FROM {table}").to_arrow_table()
-    return Source({name: quoted(f"frame.{name}") for name in sample.scans}, frames=frames, name=sample.source.name)
+    return Source({name: quoted(f"frame.{name}") for name in sample.scans}, frames=frames, name=sample.source.name, notes=sample.source.notes)
 
 def through_the_door(source: Source, mapping: dict[str, dict[str, Any]]) -> Any: # a temporary Shop
     "The rows read, loaded with a mapping."
@@ -1087,7 +1111,7 @@ def understood_lines(shop: Any, given: list[str]) -> pd.DataFrame:
     chosen = numbered[numbered["place"].isin(places[:2]) | (numbered["nr"] == places[2]) | ((numbered["place"] == places[2]) & pd.isna(rows["back"]))]
     return chosen[columns].reset_index(drop=True)
 
-# %% ../../nbs/00g_proposal.ipynb #3d1ccd09
+# %% ../../nbs/00g_proposal.ipynb #52bbfa66
 RECIPE_COLUMNS = {"online_retail": {"InvoiceNo", "StockCode", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID", "Country"},
     "ta_feng": {"TRANSACTION_DT", "CUSTOMER_ID", "AGE_GROUP", "PIN_CODE", "PRODUCT_SUBCLASS", "PRODUCT_ID", "AMOUNT", "ASSET", "SALES_PRICE"}}
 
@@ -1124,13 +1148,14 @@ def write_draft(draft: Draft, join: Join | None) -> Draft:
     for settle in (settle_receipt, settle_clock, settle_people, settle_goods, settle_money, settle_line):
         settle(draft)
     keep_names_apart(draft)
+    leave_personal(draft)
     in_receipts = {c: join.receipts for c in join.kept} if join else {}
     origins = {c.name: in_receipts.get(c.name, lines) for c in draft.sample.columns[draft.scan]}
     settle_files(draft, {lines, *([join.receipts] if join else [])})
     settle_dimensions(draft, origins, {t for t in DIMENSIONS if t in draft.mapping or t in draft.sample.scans})
     return draft
 
-# %% ../../nbs/00g_proposal.ipynb #4651041c
+# %% ../../nbs/00g_proposal.ipynb #37dc02ca
 def say_join(draft: Draft, join: Join) -> None:
     "The query that brings lines and receipts together, and how many have no partner, over the whole files."
     sample, on = draft.sample, " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" for a, b in join.keys)
@@ -1150,6 +1175,13 @@ def settle_line(draft: Draft) -> None:
         pairs = draft.count(f"count(DISTINCT ({quoted(receipt.name)}, {quoted(c.name)})), count(*)")
         if pairs[0] >= 0.999 * pairs[1] and "||" not in draft.mapping["transactions"].get("transaction_id", ""):
             draft.say("transactions", "line", as_line(c.name, "line", draft.sample.columns[draft.scan]), c.name, f"{name_reason('line', c.name)}; never twice on a receipt", 0.8)
+
+def leave_personal(draft: Draft) -> None:
+    "Names, addresses and telephone numbers in the log stay behind: nothing here needs them."
+    used = {name for role, (name, _) in draft.roles.items() if role != "personal"}
+    personal = [c.name for c in draft.sample.columns[draft.scan] if name_score("personal", c.name) >= 0.8 and c.name not in used]
+    if personal:
+        draft.say("transactions", "leave_out", personal, ", ".join(personal), "personal, and nothing here needs it")
 
 def keep_names_apart(draft: Draft) -> None:
     "A column that has a contract name but another meaning is not taken for it."
@@ -1187,18 +1219,7 @@ def ask_hours(draft: Draft, shop: Any) -> None:
     draft.ask("timestamps", "Are the times the shop's own clock, and not UTC?", f"as they stand, {f'{share:.1%}' if night else 'none'} of the lines lie between midnight and five, {word}",
               'timestamps = "utc"\ntime_zone = "Europe/Amsterdam"', "shop")
 
-# %% ../../nbs/00g_proposal.ipynb #acc1bc1c
-def broken_lines(sql: str, width: int = 84) -> str:
-    "A long expression on several lines; what stands in quotes stays whole."
-    if len(sql) <= width:
-        return sql
-    lines = [""]
-    for word in re.findall(r"""(?:'[^']*'|"[^"]*"|[^\s'"])+|\n""", sql):
-        if word == "\n" or len(lines[-1]) + len(word) >= width:
-            lines.append("  ")
-        lines[-1] += ("" if lines[-1].isspace() or not lines[-1] else " ") + word.strip("\n")
-    return "\n".join(line for line in lines if line.strip())
-
+# %% ../../nbs/00g_proposal.ipynb #8c5f15b4
 def what_lacks(draft: Draft) -> list[str]: # sentences
     "The required columns that nothing was found for, with the nearest candidates."
     lines = []
@@ -1214,10 +1235,28 @@ def known_set(sample: Sample, scan: str) -> str: # a recipe, or nothing
     have = {c.name for c in sample.columns.get(scan, [])}
     return next((r for r, names in RECIPE_COLUMNS.items() if names == have), "")
 
-def use_recipe(draft: Draft, recipe: str) -> None:
-    "The lines of a recipe instead of those found, with the reasons found."
+def same_moments(draft: Draft, line: str, other: str) -> bool:
+    "Do two lines for `timestamp` read every row seen as the same moment?"
+    one, two = (f"try_cast({v[1:] if v.startswith('=') else quoted(v)} AS TIMESTAMP)" for v in (line, other))
+    return draft.count(f"count(*) FILTER ({one} IS DISTINCT FROM {two})")[0] == 0
+
+def use_recipe(draft: Draft, recipe: str) -> str: # the recipe's name, and what was kept of the lines found
+    "The lines of a recipe instead of those found, with the reasons found. Where the dates are written in another way, the lines found stay."
+    found, lines = draft.mapping["transactions"].get("timestamp", ""), RECIPES[recipe]
+    if found and not same_moments(draft, found, lines["transactions"]["timestamp"]):
+        for column, value in lines["shop"].items():
+            draft.reasons = [r for r in draft.reasons if (r["table"], r["column"]) != ("shop", column)]
+            draft.say("shop", column, value, str(value), f"of the recipe {recipe}")
+        draft.doubts = [d for d in draft.doubts if d.table != "shop"]
+        return f"recipe {recipe}, but with the dates as they are written here"
+    take_recipe(draft, recipe)
+    return f"recipe {recipe}"
+
+def take_recipe(draft: Draft, recipe: str) -> None:
+    "All lines of a recipe; a doubt about day and month stays."
     reasons = {(r["table"], r["column"]): r for r in draft.reasons}
-    draft.mapping, draft.reasons, draft.doubts, draft.lacking = {t: dict(m) for t, m in RECIPES[recipe].items()}, [], [], []
+    draft.doubts = [d for d in draft.doubts if d.column == "timestamp"]
+    draft.mapping, draft.reasons, draft.lacking = {t: dict(m) for t, m in RECIPES[recipe].items()}, [], []
     if draft.scan != "transactions":
         draft.mapping = {t: ({"from": draft.scan} | m if t == "transactions" else m | {"from": draft.scan} if "from" in m else m) for t, m in draft.mapping.items()}
     for table, mapped in draft.mapping.items():
@@ -1227,7 +1266,7 @@ def use_recipe(draft: Draft, recipe: str) -> None:
             same = all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(mapped[column])) for name in re.split(r" [+*] ", found["source"]))
             draft.reasons.append(dict(found if same else of_recipe, table=table, column=column))
 
-# %% ../../nbs/00g_proposal.ipynb #6879c538
+# %% ../../nbs/00g_proposal.ipynb #b30cd42a
 def propose_mapping(
     source: Any,               # a file, folder or glob; a frame or a dictionary of frames
     *,
@@ -1256,18 +1295,18 @@ def propose(sample: Sample) -> Proposal:
     draft, join = draft_log(sample)
     settle_shop(write_draft(draft, join))
     draft.lacking += what_lacks(draft)
-    if recipe := known_set(sample, draft.scan):
-        use_recipe(draft, recipe)
+    recipe = known_set(sample, draft.scan)
+    given = use_recipe(draft, recipe) if recipe else ""
     for mapped in draft.mapping.values():
         mapped.update({c: broken_lines(v) for c, v in mapped.items() if isinstance(v, str) and v.startswith("=")})
-    return finish_proposal(draft, join, f"recipe {recipe}" if recipe else "")
+    return finish_proposal(draft, join, given)
 
 def check_mapping(sample: Sample, mapping: dict[str, dict[str, Any]], given: str) -> Proposal:
     "What a mapping that exists makes of the rows read."
     origin = str(mapping.get("transactions", {}).get("from", "transactions"))
     scan = origin if origin in sample.scans else "transactions" if "transactions" in sample.scans else choose_log(sample)
     draft = Draft(sample, scan, {}, pd.DataFrame(), mapping)
-    draft.reasons = [dict(table=t, column=c, source=str(v), reason=f"said in {given}", confidence=1.0) for t, mapped in mapping.items() if t != "files" for c, v in mapped.items()]
+    draft.reasons = [dict(table=t, column=c, source=str(v), reason="", confidence=1.0) for t, mapped in mapping.items() if t != "files" for c, v in mapped.items()]
     return finish_proposal(draft, None, given)
 
 def finish_proposal(draft: Draft, join: Join | None, given: str) -> Proposal:
@@ -1295,69 +1334,93 @@ def what_was_read(draft: Draft, join: Join | None) -> pd.DataFrame: # `source, c
     return pd.DataFrame([(n, len(s.columns[n]), s.read[n], s.total[n], [c.name for c in s.columns[n] if not used(c.name)]) for n in s.scans],
                         columns=["source", "columns", "rows_read", "rows", "unused"])
 
-# %% ../../nbs/00g_proposal.ipynb #a0c1f593
-def proposal_text(proposal: Proposal) -> str:
-    "A proposal for a terminal of a hundred columns."
-    parts = [read_text(proposal), understood_text(proposal)]
-    parts.append(f"THE MAPPING ({plain_text(proposal.given)})" if proposal.given else "THE MAPPING THAT IS PROPOSED, each line with its reason above it")
-    parts += [proposal_toml(proposal, doubts=False).partition("\n\n")[2], questions_text(proposal.doubts), aside_text(proposal)]
+# %% ../../nbs/00g_proposal.ipynb #b71c05a0
+def proposal_text(proposal: Proposal, width: int = 100) -> str:
+    "A proposal for a terminal of this many columns."
+    asked = "THE MAPPING THAT IS PROPOSED, each line with its reason above it"
+    parts = [read_text(proposal, width), understood_text(proposal, width), f"THE MAPPING ({plain_text(proposal.given)})" if proposal.given else asked,
+             proposal_toml(proposal, doubts=False, width=width - 1).partition("\n\n")[2], questions_text(proposal.doubts, width), aside_text(proposal, width)]
     if proposal.lacking:
-        parts.append("WHAT IS LACKING\n" + "\n".join(wrapped(said, "  - ") for said in proposal.lacking))
+        parts.append("WHAT IS LACKING\n" + "\n".join(wrapped(said, "  - ", width) for said in proposal.lacking))
     return "\n\n".join(part.strip("\n") for part in parts if part)
 
-def wrapped(text: str, start: str = "  ") -> str:
-    "Text in lines of a hundred columns."
-    return textwrap.fill(plain_text(text), 99, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False)
+def wrapped(text: str, start: str = "  ", width: int = 100) -> str:
+    "Text in lines that fit."
+    return textwrap.fill(plain_text(text), width - 1, initial_indent=start, subsequent_indent=" " * len(start), break_on_hyphens=False)
 
-def read_text(proposal: Proposal) -> str:
+def read_text(proposal: Proposal, width: int = 100) -> str:
     "What was read, and what of it nothing uses."
     lines = [f"READ: {plain_text(proposal.name)}"]
     for name, columns, read, rows, unused in proposal.read.itertuples(index=False, name=None):
-        lines.append(wrapped(f"{name}: {columns} columns; {read:,} of {rows:,} rows" + ("" if read < rows else ", all of them"), "  "))
+        lines.append(wrapped(f"{name}: {columns} columns; {read:,} of {rows:,} rows" + ("" if read < rows else ", all of them"), "  ", width))
         if unused:
-            lines.append(wrapped(f"not used, kept under their own names: {', '.join(unused)}", "    "))
+            lines.append(wrapped(f"not used, kept under their own names: {', '.join(unused)}", "    ", width))
     return "\n".join(lines)
 
-def understood_text(proposal: Proposal) -> str:
-    "The contract's columns down, where they come from beside them, and three lines across."
+# %% ../../nbs/00g_proposal.ipynb #9f614193
+def understood_text(proposal: Proposal, width: int = 100) -> str:
+    "The contract's columns down, where they come from beside them, and some lines across: as many as fit."
     if proposal.understood.empty:
         return ""
+    shown = proposal.understood.iloc[[*range(len(proposal.understood))] if width >= 98 else [0, -1][:len(proposal.understood)]]
     origin = {r["column"]: r["source"] for _, r in proposal.reasons[proposal.reasons["table"] == "transactions"].iterrows()}
-    lines = ["WHAT WAS UNDERSTOOD: three of the lines (nothing of them is stored)", f"  {'contract':<15} {'yours':<26} " + "three lines"]
-    for column in proposal.understood:
-        values = [shown_value(v) for v in proposal.understood[column].astype(object)]
+    lines = ["WHAT WAS UNDERSTOOD: some of the lines (nothing of them is stored)", f"  {'contract':<15} {'yours':<26} lines"]
+    for column in shown:
+        values = [shown_value(v, str(column)) for v in shown[column].astype(object)]
         lines.append(f"  {column:<15} {plain_text(origin.get(column, column), 26):<26} " + " ".join(f"{v:<17}" for v in values).rstrip())
     return "\n".join(lines)
 
-def shown_value(value: Any) -> str:
-    "A value in a narrow column."
+def shown_value(value: Any, column: str = "") -> str:
+    "A value in a narrow column; money with its cents."
     if isinstance(value, pd.Timestamp):
         return str(value).removesuffix(":00") if value != value.normalize() else str(value.date())
-    return plain_text("" if pd.isna(value) else f"{value:g}" if isinstance(value, float) else value, 16)
+    if pd.isna(value):
+        return "-"
+    return plain_text(f"{value:.2f}" if column in ("amount", "discount", "coupon") else f"{value:.10g}" if isinstance(value, float) else value, 16)
 
-def questions_text(doubts: list[Doubt]) -> str:
+# %% ../../nbs/00g_proposal.ipynb #42b189fe
+def questions_text(doubts: list[Doubt], width: int = 100) -> str:
     "The doubts, numbered."
     if not doubts:
         return ""
     parts = ["QUESTIONS THAT THE DATA CANNOT ANSWER"]
     for nr, d in enumerate(doubts, 1):
-        parts.append(wrapped(f"{d.question} {d.seen[:1].upper()}{d.seen[1:]}.", f"  {nr}. "))
+        parts.append(wrapped(f"{d.question} {d.seen[:1].upper()}{d.seen[1:]}.", f"  {nr}. ", width))
         if d.instead:
             parts.append(f"     another answer is written, in [{d.table}]:\n" + "\n".join(f"       {plain_text(line)}" for line in d.instead.splitlines()))
     return "\n".join(parts)
 
-def told_rule(table: str, rule: str, count: int, total: int, first: Any, remedy: str) -> str:
+# %% ../../nbs/00g_proposal.ipynb #72617227
+def told_rule(proposal: Proposal, table: str, rule: str, count: int, total: int, first: Any, remedy: str) -> str:
     "A finding as a sentence."
     if rule.startswith("read_"):
         return f"{table}: {rule.removeprefix('read_')} is read {first}"
-    return f"{count:,} of {total:,} {table}: {rule}. {remedy[:1].upper()}{remedy[1:]}."
+    column = rule.removeprefix("missing_")
+    line = str(proposal.mapping.get(table, {}).get(column, ""))
+    more = f" The line of {column} in the mapping may make nothing of what stands there." if rule != column and line.startswith("=") else ""
+    return f"{count:,} of {total:,} {table}: {rule}. {remedy[:1].upper()}{remedy[1:]}.{more}"
 
-def aside_text(proposal: Proposal) -> str:
+def shown_record(first: Any) -> str: # JSON of a row, or anything else
+    "A row as its columns and values, without the empty ones."
+    try:
+        record = json.loads(str(first))
+    except ValueError:
+        return plain_text(first, 300)
+    worked_out = {"local_date", "iso_weekday", "hour"}
+    return plain_text(", ".join(f"{k} {v}" for k, v in record.items() if v not in (None, "", "0.00") and k not in worked_out), 300) if isinstance(record, dict) else plain_text(first, 300)
+
+def told(proposal: Proposal, found: pd.DataFrame, width: int) -> list[str]: # lines of text
+    "Findings as sentences, each with the first row that it speaks of."
+    lines = []
+    for table, rule, count, total, first, remedy in found.itertuples(index=False, name=None):
+        lines.append(wrapped(told_rule(proposal, table, rule, count, total, first, remedy), "  - ", width))
+        if first is not None and not rule.startswith("read_"):
+            lines.append(wrapped(f"first: {shown_record(first)}", "    ", width))
+    return lines
+
+def aside_text(proposal: Proposal, width: int = 100) -> str:
     "What the door would set aside or remark on, of the rows read."
     if proposal.understood.empty:
         return ""
-    def told(frame: pd.DataFrame) -> list[str]:
-        return [line for table, rule, count, total, first, remedy in frame.itertuples(index=False, name=None)
-                for line in (wrapped(told_rule(table, rule, count, total, first, remedy), "  - "), wrapped(f"first: {plain_text(first, 300)}", "    ")) if (first is not None and not rule.startswith("read_")) or line.startswith("  - ")]
-    aside = ["WHAT WOULD BE SET ASIDE, of the rows read", *(told(proposal.set_aside) or ["  nothing"])]
-    return "\n".join(aside + (["", "ODD, BUT USABLE", *told(proposal.findings)] if len(proposal.findings) else []))
+    aside = ["WHAT WOULD BE SET ASIDE, of the rows read", *(told(proposal, proposal.set_aside, width) or ["  nothing"])]
+    return "\n".join(aside + (["", "ODD, BUT USABLE", *told(proposal, proposal.findings, width)] if len(proposal.findings) else []))

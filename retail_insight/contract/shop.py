@@ -175,7 +175,7 @@ def resolve_as_of(
     return day
 
 # %% ../../nbs/00e_shop.ipynb #a2134dc0
-FORMAT = 5  # of the file; raised when the door writes something else
+FORMAT = 6  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame, snapshot: str | None = None) -> str:
     "A digest of files (path, size, time), mapping, settings, rules, the snapshot's name and version."
