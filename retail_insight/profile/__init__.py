@@ -12,10 +12,21 @@ from retail_insight.profile.customers import (
     rfm_segment,
     when_and_how_much,
 )
+from retail_insight.profile.segments import (
+    SegmentIndex,
+    SegmentStats,
+    ThresholdSegments,
+    segment_index,
+    segment_stats,
+    threshold_segments,
+)
 
 __all__ = [
-    "SEGMENTS",
     "Profiles",
+    "SEGMENTS",
+    "SegmentIndex",
+    "SegmentStats",
+    "ThresholdSegments",
     "build_profiles",
     "cut_points",
     "main_choice",
@@ -23,5 +34,8 @@ __all__ = [
     "pseudonymise",
     "rfm_scores",
     "rfm_segment",
+    "segment_index",
+    "segment_stats",
+    "threshold_segments",
     "when_and_how_much",
 ]
