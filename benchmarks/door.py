@@ -7,9 +7,11 @@ Larger logs are Complete Journey over and over, with customers and baskets of th
 
 import json
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -190,11 +192,53 @@ def postgres_rows(home: Path) -> list[dict]:
             row(f"PostgreSQL, {many:,} rows loaded, engine limited to 500 MB", runs["pg_load", many]["wall"], "s", "at most 10 of the fewer", runs["pg_load", few]["wall"], peer)]
 
 
+def grown(folder: str, only_log: str) -> dict:
+    "CPU seconds of loading a year but for its last day, and of appending that day (median)."
+    import duckdb
+    from describe import data_folder
+
+    from retail_insight.contract import append, load_shop
+    from retail_insight.contract.tables import COMPLETE_JOURNEY
+
+    def cpu(function) -> tuple[float, object]:
+        began = time.process_time()
+        made = function()
+        return time.process_time() - began, made
+
+    home, source = Path(folder), data_folder()
+    (home / "year").mkdir(parents=True)
+    for path in source.glob("*.parquet") if only_log == "no" else ():
+        shutil.copyfile(path, home / "year" / path.name)
+    last = "transaction_timestamp >= (SELECT date_trunc('day', max(transaction_timestamp)) - INTERVAL 1 DAY FROM all_lines)" # the last whole day
+    con = duckdb.connect()
+    con.execute(f"CREATE VIEW all_lines AS FROM '{source / 'transactions.parquet'}'")
+    con.execute(f"COPY (FROM all_lines WHERE NOT {last}) TO '{home / 'year' / 'transactions.parquet'}'; COPY (FROM all_lines WHERE {last}) TO '{home / 'day.parquet'}'")
+    mapping = {"transactions": COMPLETE_JOURNEY["transactions"]} if only_log == "yes" else COMPLETE_JOURNEY
+    load_shop("corner") # what is loaded once in a process
+    year, shop = cpu(lambda: load_shop(home / "year", columns=mapping))
+    days = [cpu(lambda n=n: append(shop, home / "day.parquet", to=home / f"{n}.duckdb")) for n in range(RUNS)]
+    lines = [int(s.query("SELECT count(*) AS n FROM transactions")["n"][0]) for s in (shop, days[0][1])]
+    return {"year": year, "day": statistics.median(seconds for seconds, _ in days), "lines": lines}
+
+
+def append_rows(home: Path) -> list[dict]:
+    "A day joins a year."
+    from _table import measure, row, this
+
+    rows = []
+    for only_log, what, goal in (("no", "all tables", "under 0.03 of the load"), ("yes", "the log alone", "")):
+        said = measure(this("grown", str(home / f"grown-{only_log}"), only_log), {"RETAIL_INSIGHT_CACHE": str(home / "grown-cache")})["said"]
+        before, after = said["lines"]
+        rows.append(row(f"{after - before:,} lines appended to {before:,}, {what}", said["day"], "CPU s", goal, said["year"], "loading the year, Parquet"))
+        shutil.rmtree(home / f"grown-{only_log}")
+    return rows
+
+
 def main() -> None:
     from _table import publish
 
     with tempfile.TemporaryDirectory() as home:
-        rows = large(Path(home)) + csv_rows(Path(home)) + postgres_rows(Path(home))
+        rows = large(Path(home)) + csv_rows(Path(home)) + postgres_rows(Path(home)) + append_rows(Path(home))
     publish(rows + fuzz_rows(), "door")
 
 

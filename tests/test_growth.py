@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import kill
 import numpy as np
 import pandas as pd
@@ -71,6 +72,14 @@ def test_a_grown_shop_is_what_one_load_makes(seed, tmp_path):
     assert_same(shop, load_shop(str(tmp_path / f"part*.{kind}"), timestamps="local", columns=mapping))
 
 
+def test_late_lines_for_old_days_enter():
+    late = (LOG["timestamp"] < "2024-01-10") & (LOG.index % 3 == 0)
+    shop = append(load_shop(LOG[~late], timestamps="local"), LOG[late])
+    days = "SELECT local_date, count(*) AS lines, sum(amount) AS spent FROM transactions GROUP BY ALL ORDER BY ALL"
+    pd.testing.assert_frame_equal(shop.query(days), load_shop(LOG, timestamps="local").query(days))
+    assert late.sum() > 3 and shop.as_of == load_shop(LOG, timestamps="local").as_of
+
+
 def test_dimensions_join_too_and_findings_are_counted_again(tmp_path):
     tables = corner_tables()
     first = {**tables, "transactions": LOG.iloc[:60], "products": tables["products"].iloc[:6], "customers": tables["customers"].iloc[:2]}
@@ -112,7 +121,7 @@ def test_what_would_change_the_old_rows_cannot_join(tmp_path):
     with pytest.raises(ContractError, match=r"first 'customer_id'. Load all of them together"):
         append(shop, LOG)
     days = LOG.assign(timestamp=LOG["timestamp"].dt.date)
-    with pytest.raises(ContractError, match="knows days alone"):
+    with pytest.raises(ContractError, match="the new lines have times of day, which changes how the old ones are read"):
         append(load_shop(days, timestamps="local"), LOG)
     with pytest.raises(ContractError, match="of another type in the new rows, first 'note'"):
         append(load_shop(LOG.assign(note=1), timestamps="local"), LOG.assign(note="one"))
@@ -151,6 +160,18 @@ def test_an_erased_person_is_nowhere_in_the_file(tmp_path):
 def test_kill_9_leaves_the_old_or_the_new(what, tmp_path):
     seen = kill.interrupt(what, tmp_path, times=12, seed=1)
     assert seen["half"] == 0 and seen["failed afterwards"] == 0 and seen["killed"] >= 6, seen
+
+
+def test_a_log_larger_than_the_engines_memory(tmp_path, monkeypatch):
+    "Two million lines, which take more than the 120 MB that the engine may have, through the door, with a day more, and asked for a median."
+    con = duckdb.connect()
+    sql = "SELECT 'receipt ' || range // 4 AS transaction_id, TIMESTAMP '2024-01-01' + to_seconds(range) AS timestamp, 'card ' || range % 70000 AS customer_id, 'article ' || hash(range) % 900000 AS product_id, 1 AS quantity, (range % 997)::DECIMAL(9, 2) + 1 AS amount"
+    con.execute(f"COPY ({sql} FROM range(2000000)) TO '{tmp_path / 'log.parquet'}'; COPY ({sql} FROM range(2000000, 2005000)) TO '{tmp_path / 'day.parquet'}'")
+    monkeypatch.setenv("RETAIL_INSIGHT_MEMORY", "120MB")
+    shop = append(load_shop(tmp_path / "log.parquet", timestamps="local"), tmp_path / "day.parquet")
+    assert shop.path.stat().st_size > 0 and shop.query("SELECT current_setting('memory_limit') AS m")["m"][0].startswith("114.4")
+    found = shop.query("SELECT count(*) AS n, count(DISTINCT product_id) AS goods, count(DISTINCT transaction_id) AS receipts FROM transactions").iloc[0]
+    assert found["n"] == 2_005_000 and found["receipts"] == 501_250 and found["goods"] > 700_000
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):

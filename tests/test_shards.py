@@ -1,13 +1,16 @@
 """Shards: cut by lines, every line in one, and the same result on processes, Dask and Spark."""
 
+import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
 from datetime import date
+from pathlib import Path
 
 import cloudpickle
 import duckdb
@@ -34,6 +37,7 @@ from retail_insight.profile import build_profiles, cut_points, when_and_how_much
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import this file
 ENGINES = ["local", "dask", "spark"]
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -292,6 +296,27 @@ def test_control_c_leaves_no_process(tmp_path):
     while (left := [w for w in workers if w.is_running() and w.status() != psutil.STATUS_ZOMBIE]) and time.monotonic() < until:
         time.sleep(0.1)
     assert child.returncode and not left
+
+
+def test_a_progress_bar_counts_shards_on_request(corner, capsys):
+    map_shards(count_lines, corner, shards=3, workers=1, progress=True)
+    assert "3/3" in capsys.readouterr().err
+    map_shards(count_lines, corner, shards=3, workers=1)
+    assert capsys.readouterr().err == ""  # no terminal, no bar
+
+
+def test_the_page_on_clusters_shows_what_was_measured():
+    rows = {r["row"]: r["ours"] for r in json.loads((ROOT / "benchmarks" / "results" / "shards.json").read_text(encoding="utf-8"))}
+    table = ["| engine | start | a shard more | two workers pay from (running) | two workers pay from (with the start) |", "|---|---|---|---|---|"]
+    for engine in ENGINES:
+        pays = [rows[f"{engine}: work from which two workers pay, {when}"] for when in ("running", "with the start")]
+        table.append(f"| `{engine}` | {rows[f'{engine}: start']:.1f} s | {rows[f'{engine}: a shard more']:.0f} ms | {pays[0]:.1f} s of work | {pays[1]:.1f} s of work |")
+    page = ROOT / "docs" / "howto" / "cluster.md"
+    old = page.read_text(encoding="utf-8")
+    new = re.sub(r"(?m)^\| engine .*\n(\|.*\n)+", "\n".join(table) + "\n", old)
+    if new != old or "\n".join(table) not in new:
+        page.write_text(new, encoding="utf-8")
+        pytest.fail("cluster.md was out of step with the benchmark and is put right now: look at it and commit it.")
 
 
 # Chance -----------------------------------------------------------------------------------------------------------

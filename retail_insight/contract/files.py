@@ -5,13 +5,15 @@
 # %% auto #0
 __all__ = ['PARQUET', 'TEXT', 'PACKED', 'LOOSE', 'NEWLINE', 'RETURN', 'LONGEST', 'BROKEN', 'SPREAD', 'REWRITE', 'HIGH', 'NULL',
            'CRLF', 'LF', 'RAGGED', 'UNCLOSED', 'NO_TEXT', 'NULL_BYTE', 'KINDS', 'quoted', 'literal', 'file_literal',
-           'run', 'described', 'Source', 'kind_of', 'stem_of', 'parquet_scan', 'parquet_schemas', 'kind_of_type',
-           'require_common', 'difference', 'files_differ', 'readable', 'by_name', 'folder_groups', 'open_files']
+           'run', 'described', 'Source', 'kind_of', 'stem_of', 'parquet_scan', 'engine', 'parquet_schemas',
+           'kind_of_type', 'require_common', 'difference', 'files_differ', 'readable', 'by_name', 'folder_groups',
+           'open_files']
 
-# %% ../../nbs/00a_files.ipynb #ac3e643c
+# %% ../../nbs/00a_files.ipynb #d886389a
 import glob
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +79,20 @@ NEWLINE, RETURN, LONGEST = 10, 13, 1 << 20
 BROKEN, SPREAD, REWRITE, HIGH, NULL, CRLF, LF = 1, 2, 4, 8, 16, 32, 64
 RAGGED, UNCLOSED, NO_TEXT, NULL_BYTE = 0, 1, 2, 3
 
-# %% ../../nbs/00a_files.ipynb #49fbf0ea
+# %% ../../nbs/00a_files.ipynb #a96a1e70
 def parquet_scan(files: list[Path]) -> str: # SQL that stands after FROM
     "One scan over Parquet files, by the names of their columns; one that a file lacks is empty there."
     return f"read_parquet([{', '.join(map(file_literal, files))}], union_by_name=true)"
 
+@cache
+def engine() -> duckdb.DuckDBPyConnection:
+    "An empty database for questions about files, one a process: to make one takes longer than most questions."
+    return duckdb.connect()
+
 def parquet_schemas(files: list[Path]) -> dict[str, dict[str, str]]: # file -> column -> DuckDB type
     "The columns of each Parquet file, each opened once to see that it can be read."
     found = {}
-    with duckdb.connect() as con:
+    with engine().cursor() as con:
         for path in files:
             try:
                 found[path.name] = described(con, parquet_scan([path]))
