@@ -11,6 +11,7 @@ CHAPTERS = {
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles"],
+    "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace"],
     "demand": ["build_demand", "demand_from_frame", "Demand"],
     "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES"],
     "report": ["run_workbook", "StageError"],
