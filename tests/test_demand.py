@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from retail_insight.contract import ContractError, corner_tables, load_shop
-from retail_insight.demand import UNIT_GOODS, build_demand, demand_from_frame
+from retail_insight.demand import UNIT_GOODS, Demand, build_demand, demand_from_frame
 
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 PANELS = Path(DATA or ".") / "panels"
@@ -109,3 +109,106 @@ def test_bad_input_is_named():
         demand_from_frame(pd.DataFrame({"category": ["a"], "period": ["2024-01-01"]}), "category")
     with pytest.raises(ContractError, match="1 of 2 rows have an empty cell"):
         demand_from_frame(pd.DataFrame({"category": ["a", "a"], "period": ["2024-01-01", "2024-01-08"], "units": [1, None]}), "category")
+
+
+WEEKS = pd.date_range("2024-01-01", periods=8, freq="7D")
+
+
+def rows(name, units, weeks=WEEKS, **more):
+    return pd.DataFrame({"product_id": name, "period": weeks[:len(units)], "units": units} | more)
+
+
+GOOD = rows("good", [3., 4, 3, 5, 4, 3, 4, 5])
+
+
+@pytest.mark.parametrize("bad, said", [
+    (rows("bad", [1.] * 7 + [np.inf]), "have infinite units"), (rows("bad", [1.] * 7 + [None]), "have an empty cell"),
+    (rows("bad", [1.] * 5), "are missing"), (rows("bad", [1.]), "are missing"), (pd.concat([rows("bad", [1.] * 8), rows("bad", [2.])]), "repeat a series"),
+    (rows("bad", [1.] * 8, WEEKS + pd.Timedelta(days=2)), "do not start a week"), (rows("bad", ["1"] * 7 + ["many"]), "no number"),
+    (rows(None, [1.] * 8), "have an empty cell"), (rows("bad", [1.] * 7 + [2.], [*WEEKS[:7], pd.NaT]), "have an empty cell")])
+def test_one_bad_series_is_set_aside_and_the_others_go_on(bad, said):
+    demand = Demand.from_frame(pd.concat([GOOD, bad], ignore_index=True), "product_id")
+    assert demand.series["product_id"].tolist() == ["good"] and demand.values().tolist() == [GOOD["units"].tolist()]
+    assert len(demand.rejected) == 1 and said in demand.rejected["reason"][0]
+    assert demand.findings["finding"].str.contains(f"set aside: {demand.rejected['reason'][0]}", regex=False).any()
+    assert demand.ledger.loc["set aside", "lines"] == len(bad)
+
+
+@pytest.mark.parametrize("units, finding", [
+    ([0.] * 8, "never sold"), ([0.] * 7 + [2.], "sold in one period"), ([3.] * 8, "never changed"), ([1., -2, 3, 0, 0, 1, 1, 1], "units below zero")])
+def test_an_odd_series_stays_and_is_named(units, finding):
+    demand = Demand.from_frame(pd.concat([GOOD, rows("odd", units)]), "product_id")
+    assert demand.matrix()["odd"].tolist() == units
+    assert demand.findings.set_index("finding")["first"].to_dict() == {finding: "odd"}
+
+
+def test_one_point_is_a_panel_and_says_that_it_is_short():
+    demand = Demand.from_frame(rows("a", [1.]), "product_id")
+    assert demand.values().tolist() == [[1.]] and "fewer than four periods" in demand.findings["finding"].tolist()
+
+
+def test_gaps_are_zeros_only_where_the_caller_says_so():
+    holes = pd.concat([GOOD, rows("new", [2., 2.], WEEKS[6:])])
+    assert Demand.from_frame(holes, "product_id").series["product_id"].tolist() == ["good"]
+    assert Demand.from_frame(holes, "product_id", fill=0).matrix()["new"].tolist() == [0.] * 6 + [2., 2.]
+
+
+def test_a_frequency_that_does_not_fit_is_an_error():
+    days = pd.DataFrame({"product_id": "a", "period": pd.date_range("2024-01-01", periods=30), "units": 1.})
+    with pytest.raises(ContractError, match="do not start a week"):
+        Demand.from_frame(days, "product_id", "W")
+    with pytest.raises(ContractError, match="are missing"):
+        Demand.from_frame(GOOD, "product_id", "D")
+    with pytest.raises(ValueError, match="Use 'W' for weeks"):
+        Demand.from_frame(GOOD, "product_id", "M")
+
+
+def test_covariates_infinite_missing_or_not_known_ahead():
+    other = rows("other", [1.] * 8, price=[2.] * 7 + [np.inf], promo=0.)
+    gap = rows("gap", [1., 2] * 4, price=[2.] * 7 + [np.nan], promo=0.)
+    demand = Demand.from_frame(pd.concat([GOOD.assign(price=2., promo=1.), other, gap]), "product_id", covariates=["price", "promo"], known=["promo"])
+    assert demand.rejected["product_id"].tolist() == ["other"] and "infinite covariate" in demand.rejected["reason"][0]
+    assert demand.findings.set_index("finding").loc["covariate is empty", "first"] == "gap"
+    past = demand.until(WEEKS[4])
+    assert past.ahead(["promo"], 3).shape == (2, 3, 1)
+    with pytest.raises(ValueError, match="'price' is observed only"):
+        past.ahead(["price"], 1)
+    with pytest.raises(ValueError, match="'cost' is not a covariate"):
+        past.ahead(["cost"], 1)
+    with pytest.raises(ValueError, match="covariates end 3 periods after"):
+        past.ahead(["promo"], 4)
+    assert past.covariates.loc[past.covariates["period"] > WEEKS[4], "price"].isna().all()
+    apart = Demand.from_frame(GOOD, "product_id", covariates=pd.DataFrame({"product_id": "good", "period": WEEKS[::2], "promo": 1.}), known=["promo"])
+    with pytest.raises(ContractError, match="cells ahead are empty or infinite, first 'promo' of good"):
+        apart.until(WEEKS[2]).ahead(["promo"], 3)
+
+
+def test_segments_and_the_rest_add_up_to_the_shop():
+    shop = load_shop("corner")
+    habits = pd.Series({"ana": "daily", "ben": "weekly"})
+    whole = build_demand(shop, "all").matrix()["all"]
+    parts = build_demand(shop, "category", segments=habits, rest="others")
+    assert parts.keys == ("category", "segment")
+    assert np.allclose(parts.matrix().sum(axis=1), whole)
+    some = build_demand(shop, (), segments=habits)
+    assert some.ledger.loc["without a key", "units"] == whole.sum() - some.frame["units"].sum()
+    with pytest.raises(ContractError, match="1 of 3 rows name a customer again"):
+        build_demand(shop, "category", segments=pd.concat([habits, habits.head(1)]))
+    with pytest.raises(ValueError, match="segments is not given"):
+        build_demand(shop, "segment")
+
+
+def test_returns_apart_are_units_of_their_own():
+    shop = load_shop("corner")
+    net, apart = build_demand(shop, "product_id"), build_demand(shop, "product_id", returns="apart")
+    assert np.array_equal(apart.values() - apart.values("returned"), net.values()) and apart.values("returned").sum() == 1
+    assert apart.ledger["units"].drop("in the log").sum() == pytest.approx(apart.ledger.loc["in the log", "units"])
+    with pytest.raises(ValueError, match="returns='both' is not known"):
+        build_demand(shop, "product_id", returns="both")
+
+
+def test_values_are_a_view_and_matrices_agree_with_a_pivot():
+    demand = build_demand(load_shop("corner"), ["store_id", "product_id"], freq="D")
+    assert np.shares_memory(demand.values(), demand.frame["units"].to_numpy())
+    obvious = demand.frame.pivot_table(index="period", columns=["store_id", "product_id"], values="units")
+    pd.testing.assert_frame_equal(demand.matrix(), obvious, check_freq=False)
