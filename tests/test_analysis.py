@@ -5,7 +5,18 @@ import pandas as pd
 import pytest
 
 from retail_insight.contract import ContractError, corner_tables, load_shop
-from retail_insight.profile import segment_index, segment_stats, threshold_segments
+from retail_insight.profile import (
+    build_cohorts,
+    churn_curve,
+    days_between_purchases,
+    gain_loss,
+    purchases_per_customer,
+    revenue_tree,
+    revenue_tree_by,
+    segment_index,
+    segment_stats,
+    threshold_segments,
+)
 
 
 @pytest.fixture(scope="module", params=["corner", "complete_journey"])
@@ -189,3 +200,224 @@ def test_the_future_changes_no_segment_figure(shop):
     if small is not None:
         pd.testing.assert_frame_equal(segment_index(small, labels).table, segment_index(shop, labels, as_of=early).table)
     assert segment_stats(shop, "store_id", as_of=early).table.loc["(all)", "lines"] == len(shop.query("FROM transactions WHERE local_date <= $d", d=early))
+
+
+# ---- growth
+
+PERIODS = {"corner": (("2024-01-08", "2024-01-31"), ("2024-02-01", "2024-02-24")),
+           "complete_journey": (("2017-02-01", "2017-03-31"), ("2017-08-01", "2017-09-28"))}
+
+
+@pytest.mark.parametrize(("freq", "code"), [("week", "W"), ("month", "M"), ("quarter", "Q")])
+def test_cohorts_equal_the_obvious_pandas_version(shop, freq, code):
+    log = lines(shop).dropna(subset="customer_id")
+    period = log["local_date"].dt.to_period(code)
+    number = period.astype("int64")
+    log = log.assign(cohort=period.groupby(log["customer_id"]).transform("min"), age=number - number.groupby(log["customer_id"]).transform("min"))
+    theirs = log.groupby(["cohort", "age"]).agg(active=("customer_id", "nunique"), spend=("amount", "sum"))
+    ours = build_cohorts(shop, freq=freq).table
+    assert (ours["active"][ours["active"] > 0].to_numpy() == theirs["active"].to_numpy()).all()
+    assert np.allclose(ours["spend"][ours["active"] > 0], theirs["spend"].astype(float))
+    size = ours["active"].xs(0, level="age")
+    assert (ours["customers"].groupby(level=0).first() == size).all() and size.sum() == log["customer_id"].nunique()
+    assert ours["truncated"].groupby(level=0).first().sum() == 1
+    ends = pd.Series({c: (pd.Period(shop.as_of, code) - pd.Period(c, code)).n + 1 for c in size.index})
+    assert (ours.groupby(level=0).size() == ends).all()
+
+
+def test_partial_cells_are_those_of_a_period_that_is_not_over(journey):
+    assert not build_cohorts(journey, as_of="2017-09-30").table["partial"].any()
+    middle = build_cohorts(journey, as_of="2017-09-15").table["partial"]
+    assert middle.sum() == 9 and middle.groupby(level=0).last().all()
+    assert build_cohorts(journey, warmup=3).table["truncated"].groupby(level=0).first().sum() == 3
+
+
+def test_wilson_covers_small_cohorts():
+    from retail_insight.profile.segments import wilson
+
+    rng = np.random.default_rng(1)
+    for p in (0.05, 0.3, 0.8):
+        hits = rng.binomial(25, p, 4000)
+        low, high = wilson(hits, np.full(4000, 25))
+        assert 0.92 <= np.mean((low <= p) & (p <= high)) <= 1
+
+
+def test_decompositions_add_up_and_are_even_handed():
+    from retail_insight.profile.growth import lmdi, shapley, to_the_cent
+
+    rng = np.random.default_rng(0)
+    a, b = rng.gamma(2, 3, (500, 4)), rng.gamma(2, 3, (500, 4))
+    for method in (lmdi, shapley):
+        parts = method(a, b)
+        assert np.allclose(parts.sum(axis=1), b.prod(axis=1) - a.prod(axis=1))
+        assert np.allclose(method(b, a), -parts)
+        assert np.allclose(method(a[:, ::-1], b[:, ::-1]), parts[:, ::-1])
+        assert np.allclose(method(a, np.column_stack([b[:, :1], a[:, 1:]]))[:, 1:], 0)
+    orders = np.zeros(4)
+    from itertools import permutations
+    for order in permutations(range(4)):
+        now = a[0].copy()
+        for k in order:
+            before, now[k] = now.prod(), b[0, k]
+            orders[k] += (now.prod() - before) / 24
+    assert np.allclose(shapley(a[:1], b[:1])[0], orders)
+    for _ in range(200):
+        parts = rng.normal(0, 100, 5)
+        total = round(parts.sum(), 2)
+        rounded = to_the_cent(parts, total)
+        assert round(rounded.sum(), 2) == total and np.abs(rounded - parts).max() < 0.0101
+
+
+@pytest.mark.parametrize("items", ["units", "lines"])
+def test_the_tree_equals_the_obvious_pandas_version_and_adds_up_to_the_cent(shop, items):
+    first, second = PERIODS[shop.name]
+    log, tree = lines(shop, "department"), revenue_tree(shop, first, second, items=items, repeats=50)
+    for column, period in (("first", first), ("second", second)):
+        rows = log[log["local_date"].between(*period)]
+        known = rows.dropna(subset="customer_id")
+        customers, visits = known["customer_id"].nunique(), len(known[["customer_id", "local_date"]].drop_duplicates())
+        n = float(known["quantity"].sum()) if items == "units" else len(known)
+        spend = float(known["amount"].sum())
+        assert np.allclose(tree.table[column].iloc[:4], [customers, visits / customers, n / visits, spend / n])
+        assert round(tree.table.loc["revenue", column], 2) == round(float(rows["amount"].sum()), 2)
+    assert round(tree.table["contribution"].drop("revenue").sum(), 2) == tree.table.loc["revenue", "contribution"]
+    parts = revenue_tree_by(shop, first, second, by="department", items=items)
+    change = [log[log["local_date"].between(*p)].groupby("department")["amount"].sum().astype(float) for p in (first, second)]
+    theirs = change[1].sub(change[0], fill_value=0)
+    assert np.allclose(parts["change"].reindex(theirs.index), theirs)
+
+
+def shop_of_two_periods(rng, customers):
+    "Customers who come more often in the second of two months, and pay 10% more."
+    rate = rng.gamma(2, 1, customers)
+    visits = np.column_stack([rng.poisson(rate), rng.poisson(1.2 * rate)])
+    items = np.column_stack([rng.poisson(3 * v) + v for v in visits.T])
+    spend = items * rng.gamma(20, 0.1, (customers, 1)) * [1, 1.1]
+    made = {f"{n}_{p}": x[:, p - 1].astype(float) for p in (1, 2) for n, x in (("visits", visits), ("items", items), ("spend", spend))}
+    return pd.DataFrame(made | {f"customers_{p}": (visits[:, p - 1] > 0).astype(float) for p in (1, 2)})
+
+
+def test_intervals_of_the_tree_cover_the_truth():
+    from retail_insight.profile.growth import bootstrap_sums, lmdi, tree_factors
+
+    rng, n = np.random.default_rng(4), 200
+    truth = lmdi(*tree_factors(shop_of_two_periods(rng, 400_000).sum().to_frame().T))[0] / 400_000 * n
+    hits = np.zeros(4)
+    for i in range(150):
+        sample = shop_of_two_periods(rng, n)
+        low, high = np.quantile(lmdi(*tree_factors(bootstrap_sums(sample, 200, i))), [0.025, 0.975], axis=0)
+        hits += (low <= truth) & (truth <= high)
+    assert (hits / 150 >= 0.88).all() and hits.mean() / 150 >= 0.91, hits / 150
+
+
+def moved(rows, focus, against, first, second):
+    "Gains and losses in pandas, customer by customer."
+    inside = rows[rows["g"].isin([*focus, *against])]
+    early = inside["local_date"].between(*first)
+    sums = {}
+    for name, group in (("f", focus), ("c", against)):
+        for period, mask in ((1, early), (2, ~early)):
+            part = inside[inside["g"].isin(group) & mask]
+            sums[f"{name}{period}"] = part.groupby("customer_id")["amount"].sum().astype(float)
+    each = pd.DataFrame(sums).fillna(0.0)
+    there = [each.index.isin(inside.loc[m, "customer_id"]) for m in (early, ~early)]
+    made = dict.fromkeys(["new", "increased", "switched in", "switched out", "decreased", "lost"], 0.0)
+    for (_, row), before, after in zip(each.iterrows(), *there, strict=True):
+        d, e = row["f2"] - row["f1"], row["c2"] - row["c1"]
+        if not before or not after:
+            made["new" if not before else "lost"] += d
+            continue
+        s = min(d, -e) if d > 0 > e else -min(-d, e) if d < 0 < e else 0
+        made["switched in" if s > 0 else "switched out"] += s
+        made["increased" if d - s > 0 else "decreased"] += d - s
+    return pd.Series(made)
+
+
+def test_gains_and_losses_equal_the_obvious_pandas_version(shop):
+    first, second = PERIODS[shop.name]
+    column, focus, against = ("category", ["BREAD"], ["DAIRY", "FRUIT"]) if shop.name == "corner" else ("category", ["SOFT DRINKS"], ["BEERS/ALES", "FLUID MILK PRODUCTS"])
+    log = lines(shop, column).rename(columns={column: "g"})
+    rows = log[log["local_date"].between(*first) | log["local_date"].between(*second)]
+    ours = gain_loss(shop, first, second, by=column, focus=focus, against=against)
+    theirs = moved(rows.dropna(subset="customer_id"), focus, against, first, second)
+    assert np.allclose(ours.table.loc[theirs.index, "amount"], theirs, atol=0.005)
+    whole = rows[rows["g"].isin(focus)]
+    change = float(whole[whole["local_date"].between(*second)]["amount"].sum() - whole[whole["local_date"].between(*first)]["amount"].sum())
+    assert round(ours.table["amount"].drop("change").sum(), 2) == round(change, 2) == ours.table.loc["change", "amount"]
+    everything = gain_loss(shop, first, second)
+    assert everything.table.loc[["switched in", "switched out"], "amount"].eq(0).all()
+
+
+def test_intervals_of_gains_are_those_of_a_bootstrap(journey):
+    first, second = PERIODS["complete_journey"]
+    ours = gain_loss(journey, first, second).table
+    log = lines(journey)
+    rows = log[log["local_date"].between(*first) | log["local_date"].between(*second)]
+    sign = np.where(rows["local_date"].between(*first), -1, 1)
+    each = (rows["amount"].astype(float) * sign).groupby(rows["customer_id"]).sum().to_numpy()
+    rng = np.random.default_rng(0)
+    drawn = [each[rng.integers(0, len(each), len(each))].sum() for _ in range(2000)]
+    wide = ours.loc["change", "upper"] - ours.loc["change", "lower"]
+    assert np.isclose(wide, 2 * 1.96 * np.std(drawn), rtol=0.05)
+
+
+def test_distributions_equal_the_obvious_pandas_version_and_their_quantiles_cover(shop):
+    from retail_insight.profile.growth import CustomerDistribution
+
+    days = lines(shop).dropna(subset="customer_id")[["customer_id", "local_date"]].drop_duplicates().sort_values(["customer_id", "local_date"])
+    visits = days.groupby("customer_id").size()
+    assert purchases_per_customer(shop).table["customers"].to_dict() == visits.value_counts().sort_index().to_dict()
+    gaps = days.groupby("customer_id")["local_date"].diff().dt.days.groupby(days["customer_id"])
+    for statistic in ("median", "mean"):
+        ours, theirs = days_between_purchases(shop, statistic=statistic), getattr(gaps, statistic)().dropna()
+        assert np.allclose(np.repeat(ours.table.index, ours.table["customers"]), np.sort(theirs)) and ours.left_out == len(visits) - len(theirs)
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(300):
+        drawn = pd.Series(np.ceil(rng.exponential(10, 80))).value_counts().sort_index().rename("customers").to_frame()
+        found = CustomerDistribution(drawn, "days", 0, 0.05, shop.as_of).quantile(0.5)
+        hits += found["lower"] <= np.ceil(10 * np.log(2)) <= found["upper"]
+    assert hits / 300 >= 0.94
+
+
+def test_churn_equals_the_obvious_pandas_version(shop):
+    wait = 14 if shop.name == "corner" else 45
+    days = lines(shop).dropna(subset="customer_id")[["customer_id", "local_date"]].drop_duplicates().sort_values(["customer_id", "local_date"])
+    person = days.groupby("customer_id")["local_date"]
+    gap, ahead = person.diff().dt.days, -person.diff(-1).dt.days
+    days = days.assign(visit=person.cumcount() + 1, ahead=ahead, late=(gap > wait).groupby(days["customer_id"]).cummax())
+    judged = days[~days["late"] & ((pd.Timestamp(shop.as_of) - days["local_date"]).dt.days >= wait)]
+    theirs = judged.assign(churned=judged["ahead"].isna() | (judged["ahead"] > wait)).groupby("visit")["churned"].agg(["size", "sum"])
+    ours = churn_curve(shop, wait).table
+    assert (ours["customers"] == theirs["size"]).all() and (ours["churned"] == theirs["sum"]).all()
+    assert np.allclose(ours["still"], (1 - theirs["sum"] / theirs["size"]).cumprod())
+
+
+def test_growth_says_what_it_cannot_do(shop, nobody):
+    first, second = PERIODS["corner"]
+    for call in (build_cohorts, purchases_per_customer, days_between_purchases, lambda s: churn_curve(s, 5)):
+        with pytest.raises(ValueError, match="customer"):
+            call(nobody)
+    with pytest.raises(ValueError, match="no tree"):
+        revenue_tree(nobody, first, second)
+    only = gain_loss(nobody, first, second).table
+    assert only.loc["anonymous", "amount"] == only.loc["change", "amount"] and only.loc["new", "amount"] == 0
+    assert (revenue_tree_by(nobody, first, second)["anonymous"] == revenue_tree_by(nobody, first, second)["change"]).all()
+    for wrong in (dict(method="other"), dict(items="pounds")):
+        with pytest.raises(ValueError, match="is not known"):
+            revenue_tree(shop, *PERIODS[shop.name], **wrong)
+    with pytest.raises(ValueError, match="freq="):
+        build_cohorts(shop, freq="day")
+    with pytest.raises(ValueError, match="churn_days="):
+        churn_curve(shop, 0)
+    with pytest.raises(ValueError, match="before the first line"):
+        build_cohorts(shop, as_of="1990-01-01")
+
+
+def test_one_customer_has_a_tree_without_spread():
+    one = corner_tables()
+    one["transactions"] = one["transactions"].query("customer_id == 'cleo'")
+    made = load_shop(one, timestamps="local")
+    tree = revenue_tree(made, *PERIODS["corner"], repeats=20).table
+    assert np.allclose(tree["lower"].iloc[:4], tree["upper"].iloc[:4])
+    assert gain_loss(made, *PERIODS["corner"]).table["lower"].isna().all()
+    assert build_cohorts(made).table["retention"].eq(1).all()
