@@ -18,6 +18,15 @@ from retail_insight.forecast.core import (
     miss,
     origin_rows,
     score,
+    LinearResults,
+    PanelModel,
+    PanelResults,
+    check_steps,
+    panel_of,
+    reasons_of,
+    rows_ahead,
+    series_keys,
+    seen_until,
 )
 
 __all__ = [
@@ -38,4 +47,13 @@ __all__ = [
     "miss",
     "origin_rows",
     "score",
+    "LinearResults",
+    "PanelModel",
+    "PanelResults",
+    "check_steps",
+    "panel_of",
+    "reasons_of",
+    "rows_ahead",
+    "series_keys",
+    "seen_until",
 ]
