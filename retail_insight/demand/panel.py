@@ -209,7 +209,7 @@ def date_axis(ax: Axes, freq: str) -> Axes:
     ax.set(ylabel=f"units a {'week' if freq == 'W' else 'day'}", ylim=(0, None))
     return ax
 
-# %% ../../nbs/08_demand.ipynb #54647791
+# %% ../../nbs/08_demand.ipynb #0f8970e8
 @dataclass(frozen=True, eq=False)
 class Chosen(Panel):
     "A panel with what belongs to it, and the ways to take a part of it."
@@ -217,6 +217,7 @@ class Chosen(Panel):
     covariates: pd.DataFrame | None = None  # keys, period, numbers; regular too, and may run on into the future
     known: tuple[str, ...] = ()             # those of its columns that are known in advance
     rejected: pd.DataFrame | None = None    # series that were set aside: keys, reason, rows, first, remedy
+    as_of: date | None = None               # the last day that was used, where the panel comes from a log
 
     def complete(self) -> Self:
         "The same without partial periods."
@@ -239,7 +240,8 @@ class Chosen(Panel):
         if held is not None:
             unseen = [c for c in held if c not in (*self.keys, "period", *self.known)]
             held = held.assign(**held[unseen].where(held["period"] <= last))
-        return replace(self, frame=frame, covariates=held)
+        end = (last + pd.Timedelta(days=DAYS[self.freq] - 1)).date()
+        return replace(self, frame=frame, covariates=held, as_of=None if self.as_of is None else min(end, self.as_of))
 
 # %% ../../nbs/08_demand.ipynb #d25c1ac4
 def known_ahead(
@@ -528,7 +530,7 @@ def calendar_of(shop: Shop, added: pd.DataFrame, day: date, freq: str) -> pd.Ser
     start = shop.relation("SELECT min(local_date) FROM transactions").fetchall()[0][0]
     return calendar(added["period"].min(), start, day, freq)
 
-# %% ../../nbs/08_demand.ipynb #2d40e04f
+# %% ../../nbs/08_demand.ipynb #a38bf7ed
 def build_demand(
     shop: Shop,
     by: str | Sequence[str] = ("category",), # keys: product_id, type, category, department, brand, manufacturer, store_id, channel, all, segment
@@ -551,7 +553,8 @@ def build_demand(
     if "segment" in keys and segments is None:
         raise ValueError("by names 'segment', and segments is not given. Give a frame customer_id → segment.")
     added = add_up(shop, keys, freq, day, where, cap, segment_table(segments), rest)
-    return Demand(panel_of(added, keys, returns == "apart", calendar_of(shop, added, day, freq), where), keys, freq, ledger_of(added, keys, returns == "apart"))
+    rows = panel_of(added, keys, returns == "apart", calendar_of(shop, added, day, freq), where)
+    return Demand(rows, keys, freq, ledger_of(added, keys, returns == "apart"), as_of=day)
 
 # %% ../../nbs/08_demand.ipynb #6bc333a0
 UNIT_GOODS = "quantity > 0 AND category IS NOT NULL AND department NOT IN ('FUEL', 'MISCELLANEOUS', 'COUPON', 'CNTRL/STORE SUP', 'POSTAL CENTER', 'PROD-WHS SALES') AND category <> 'COUPON/MISC ITEMS'"
