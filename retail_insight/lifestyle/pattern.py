@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FEATURES', 'BASKETS', 'MIN_BASKETS', 'MIN_CUSTOMERS', 'THEMES', 'Feature', 'top_up_cut', 'basket_moments',
            'add_moments', 'spread_between', 'Shrinkage', 'fit_shrinkage', 'parallel_analysis', 'name_factor',
-           'fit_loadings', 'theme_loadings', 'score_weights', 'PatternResults', 'split_half', 'consumption_pattern']
+           'fit_loadings', 'theme_loadings', 'score_weights', 'split_half', 'plot_loadings', 'PatternResults',
+           'consumption_pattern']
 
 # %% ../../nbs/04_lifestyle.ipynb #b4c0451c
 from dataclasses import dataclass
@@ -59,20 +60,22 @@ BASKETS = """
         SELECT *, nullif(day - lag(day) OVER basket_order, 0) AS gap, row_number() OVER basket_order % 2 AS half
         FROM baskets WINDOW basket_order AS (PARTITION BY customer_id ORDER BY day, began, transaction_id))"""
 
-# %% ../../nbs/04_lifestyle.ipynb #0298637b
+# %% ../../nbs/04_lifestyle.ipynb #eb704e2f
 def top_up_cut(
     shop: Shop,
     as_of: date | str | None = None, # inclusive local date
 ) -> float:                          # different products
     "Up to how many products a basket is a top-up. ContractError if nobody has a basket."
     day = resolve_as_of(shop, as_of)
-    cut = shop.query(f"{BASKETS} SELECT quantile_disc(products, .33) AS small FROM ordered", as_of=day)["small"].iloc[0]
+    cut = shop.query("""SELECT quantile_disc(products, .33) AS small FROM (
+        SELECT count(DISTINCT product_id) AS products FROM transactions WHERE customer_id IS NOT NULL AND quantity > 0 AND local_date <= $as_of
+        GROUP BY customer_id, transaction_id)""", as_of=day)["small"].iloc[0]
     if pd.isna(cut):
         raise ContractError(f"transactions: no line up to {day} has both a customer_id and a quantity above 0, so nobody "
                             "has a way of shopping. Map customer_id, or choose a later as_of.")
     return float(cut)
 
-# %% ../../nbs/04_lifestyle.ipynb #1b9ba389
+# %% ../../nbs/04_lifestyle.ipynb #a2b0cdfe
 def basket_moments(
     shop: Shop,
     as_of: date | str | None = None, # inclusive local date
@@ -84,10 +87,11 @@ def basket_moments(
     sql = f"""{BASKETS}, features AS (SELECT customer_id, half, {each} FROM ordered
               WINDOW basket_order AS (PARTITION BY customer_id ORDER BY day, began, transaction_id))
               SELECT customer_id, half, count(*) AS n_, {moments} FROM features GROUP BY ALL ORDER BY ALL"""
-    frame = shop.query(sql, as_of=resolve_as_of(shop, as_of), small=small or top_up_cut(shop, as_of)).set_index(["customer_id", "half"])
-    baskets = frame.pop("n_").rename(("baskets", ""))
-    frame.columns = pd.MultiIndex.from_tuples([tuple(c.split("_", 1)) for c in frame.columns])
-    return pd.concat([frame, baskets.to_frame()], axis=1).astype(float)
+    frame = shop.query(sql, as_of=resolve_as_of(shop, as_of), small=float(small or top_up_cut(shop, as_of))).set_index(["customer_id", "half"])
+    table = pd.DataFrame(frame.drop(columns="n_").astype(float))
+    table.columns = pd.MultiIndex.from_tuples([tuple(c.split("_", 1)) for c in table.columns])
+    table["baskets", ""] = frame["n_"].astype(float)
+    return table
 
 # %% ../../nbs/04_lifestyle.ipynb #10c0a65a
 def add_moments(
@@ -121,7 +125,7 @@ def spread_between(
     tau2 = float(brentq(lambda t: deviations(t)[1], floor, top + within))
     return deviations(tau2)[0], tau2
 
-# %% ../../nbs/04_lifestyle.ipynb #db642a0b
+# %% ../../nbs/04_lifestyle.ipynb #83d3f364
 @dataclass(frozen=True, eq=False)
 class Shrinkage:
     "What the whole shop says about each feature: where customers lie, how they differ, how much a basket varies."
@@ -135,10 +139,10 @@ class Shrinkage:
 
     def weight(self, moments: pd.DataFrame) -> pd.DataFrame:
         "Reliability of each feature for each customer, 0 to 1."
-        t, n = self.table, moments["n"][list(self.table.index)]
+        t, n = self.table, pd.DataFrame(moments["n"][list(self.table.index)])
         return n * t["tau2"] / (n * t["tau2"] + t["within"])
 
-# %% ../../nbs/04_lifestyle.ipynb #04528658
+# %% ../../nbs/04_lifestyle.ipynb #b210aa09
 def fit_shrinkage(
     moments: pd.DataFrame, # from `add_moments`, the whole shop
 ) -> tuple[Shrinkage, pd.Series]: # and why other features are left out
@@ -148,10 +152,10 @@ def fit_shrinkage(
         n, mean, ss = (moments[part, name].to_numpy() for part in ("n", "mean", "ss"))
         said = n > 0
         free = (n[said] - 1).sum()
-        if not said.any():
-            out[name] = "the log does not say"
+        if free <= 0:
+            out[name] = "nobody has two baskets that say it" if said.any() else "the log does not say"
             continue
-        within = float(ss[said].sum() / free) if free > 0 else 0.
+        within = float(ss[said].sum() / free)
         mu, tau2 = spread_between(n[said], mean[said], within)
         if tau2 > 1e-8:
             rows[name] = {"mu": mu, "tau2": tau2, "within": within}
@@ -175,20 +179,18 @@ def parallel_analysis(
     kept = np.cumprod(found > noise).astype(bool)
     return pd.DataFrame({"eigenvalue": found, "random": noise, "kept": kept}, index=pd.RangeIndex(1, shape[1] + 1, name="factor"))
 
-# %% ../../nbs/04_lifestyle.ipynb #680b6ce3
+# %% ../../nbs/04_lifestyle.ipynb #055ebaaa
 def name_factor(
     loading: pd.Series, # by feature, its direction fixed
 ) -> str:
-    "The words for the strongest loading, and for the next of another aspect if it is nearly as strong."
+    "The words for the strongest loading, and for the next of another aspect if it is at least .6 as strong."
     order = loading.abs().sort_values(ascending=False, kind="stable").index
-    words, aspects = [], set()
+    words: dict[str, tuple[int, str]] = {}
     for name in order:
         f, value = FEATURES[name], float(loading[name])
-        if f.aspect in aspects or abs(value) < .6 * abs(float(loading[order[0]])):
-            continue
-        words.append(f.much if value > 0 else f.little)
-        aspects.add(f.aspect)
-    return ", ".join(words[:2])
+        if len(words) < 2 and abs(value) >= .6 * abs(float(loading[order[0]])):
+            words.setdefault(f.aspect, (list(FEATURES).index(name), f.much if value > 0 else f.little))
+    return ", ".join(word for _, word in sorted(words.values()))
 
 # %% ../../nbs/04_lifestyle.ipynb #62cab708
 MIN_BASKETS, MIN_CUSTOMERS = 10, 100 # a customer's, and how many such customers, to estimate loadings
@@ -220,16 +222,44 @@ def theme_loadings(features: list[str]) -> pd.DataFrame: # features by themes; e
     rows = {theme: {f: sign for f, sign in part.items() if f in features} for theme, part in THEMES.items()}
     return pd.DataFrame({theme: pd.Series(part, dtype=float) for theme, part in rows.items() if part}).reindex(features).fillna(0.)
 
-# %% ../../nbs/04_lifestyle.ipynb #1699aed6
+# %% ../../nbs/04_lifestyle.ipynb #4080a1d5
 def score_weights(
-    features: pd.DataFrame, # customers by features, those who estimate
-    loadings: pd.DataFrame, # features by factors
-) -> pd.DataFrame:          # features by factors
+    loadings: pd.DataFrame,   # features by factors
+    uniqueness: pd.Series,    # from `fit_loadings`
+    reliability: pd.Series,   # of each feature, 0 to 1
+) -> pd.DataFrame:            # features by factors
     "What to multiply a customer's features with to have their scores (Thomson 1951)."
-    correlation = np.corrcoef(features, rowvar=False)
-    return pd.DataFrame(np.linalg.lstsq(correlation, loadings.to_numpy(), rcond=None)[0], index=loadings.index, columns=loadings.columns)
+    parts, own = loadings.to_numpy(), np.maximum(uniqueness.to_numpy(), 1 - reliability.to_numpy())
+    return pd.DataFrame(np.linalg.solve(parts @ parts.T + np.diag(own), parts), index=loadings.index, columns=loadings.columns)
 
-# %% ../../nbs/04_lifestyle.ipynb #70feb862
+# %% ../../nbs/04_lifestyle.ipynb #9a3840b0
+def split_half(
+    moments: pd.DataFrame,  # from `basket_moments`
+    shrinkage: Shrinkage,
+    weights: pd.DataFrame,  # from `score_weights`
+) -> pd.Series:             # by factor
+    "Reliability: scores from odd against even baskets, stepped up to the whole (Spearman 1910, Brown 1910)."
+    half = moments.index.get_level_values("half")
+    halves = [shrinkage.shrink(moments[half == h].droplevel("half")) @ weights for h in (0, 1)]
+    both = halves[0].index.intersection(halves[1].index)
+    if len(both) < 3:
+        return pd.Series(np.nan, index=weights.columns)
+    r = halves[0].loc[both].corrwith(halves[1].loc[both]).clip(lower=0)
+    return 2 * r / (1 + r)
+
+# %% ../../nbs/04_lifestyle.ipynb #67cfb8d4
+def plot_loadings(loadings: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    "How strongly each feature shows each factor."
+    ax = ax or plt.subplots(figsize=(1.6 + .95 * loadings.shape[1], 4.6), layout="constrained")[1]
+    ax.imshow(loadings, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(loadings.to_numpy()):
+        if abs(value) >= .2:
+            ax.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if abs(value) > .7 else "black")
+    ax.set_xticks(range(loadings.shape[1]), [str(c).replace(", ", ",\n") for c in loadings], rotation=45, ha="right", fontsize=8)
+    ax.set_yticks(range(len(loadings)), loadings.index, fontsize=8)
+    return ax
+
+# %% ../../nbs/04_lifestyle.ipynb #8a933306
 @dataclass(frozen=True, eq=False)
 class PatternResults:
     """How each customer shops: scores on named factors of mission and rhythm.
@@ -260,31 +290,9 @@ class PatternResults:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "The loadings: how strongly each feature shows each factor."
-        ax = ax or plt.subplots(figsize=(1.6 + .95 * self.loadings.shape[1], 4.6), layout="constrained")[1]
-        ax.imshow(self.loadings, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
-        for (i, j), value in np.ndenumerate(self.loadings.to_numpy()):
-            if abs(value) >= .2:
-                ax.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if abs(value) > .7 else "black")
-        ax.set_xticks(range(self.loadings.shape[1]), [str(c).replace(", ", ",\n") for c in self.loadings], rotation=45, ha="right", fontsize=8)
-        ax.set_yticks(range(len(self.loadings)), self.loadings.index, fontsize=8)
-        return ax
+        return plot_loadings(self.loadings, ax)
 
-# %% ../../nbs/04_lifestyle.ipynb #9a3840b0
-def split_half(
-    moments: pd.DataFrame,  # from `basket_moments`
-    shrinkage: Shrinkage,
-    weights: pd.DataFrame,  # from `score_weights`
-) -> pd.Series:             # by factor
-    "Reliability: scores from odd against even baskets, stepped up to the whole (Spearman 1910, Brown 1910)."
-    half = moments.index.get_level_values("half")
-    halves = [shrinkage.shrink(moments[half == h].droplevel("half")) @ weights for h in (0, 1)]
-    both = halves[0].index.intersection(halves[1].index)
-    if len(both) < 3:
-        return pd.Series(np.nan, index=weights.columns)
-    r = halves[0].loc[both].corrwith(halves[1].loc[both]).clip(lower=0)
-    return 2 * r / (1 + r)
-
-# %% ../../nbs/04_lifestyle.ipynb #31f2c0d1
+# %% ../../nbs/04_lifestyle.ipynb #34c2817f
 def consumption_pattern(
     shop: Shop,
     as_of: date | str | None = None, # inclusive local date
@@ -299,10 +307,13 @@ def consumption_pattern(
     halves = basket_moments(shop, day)
     moments = add_moments(halves)
     shrinkage, left_out = fit_shrinkage(moments)
+    if shrinkage.table.empty:
+        raise ContractError(f"transactions: the {len(moments)} customers with a basket up to {day} differ in nothing that can be told from "
+                            "chance (it takes two customers, one of them with two baskets). Choose a later as_of.")
     features, rich = shrinkage.shrink(moments), moments["baskets"] >= MIN_BASKETS
     if rich.sum() >= MIN_CUSTOMERS and features.shape[1] >= 3:
         method, (loadings, uniqueness) = "factors", fit_loadings(features[rich], n_factors, seed)
-        weights = score_weights(features[rich], loadings)
+        weights = score_weights(loadings, uniqueness, shrinkage.weight(moments)[rich].mean())
     else:
         method, loadings = "themes", theme_loadings(list(features.columns))
         uniqueness, weights = pd.Series(np.nan, index=features.columns, name="uniqueness"), loadings / loadings.abs().sum()
