@@ -7,14 +7,15 @@ __all__ = ['OBEYED', 'SMALLEST_GROUP', 'CARRIED', 'WHERE', 'STYLE', 'PAGE', 'NEE
            'EXITS', 'STAGES', 'SINGLE', 'defuse', 'defused', 'write_table', 'escape', 'shown', 'Said', 'say', 'plain',
            'print_plain', 'Table', 'as_table', 'secret_key', 'profile_table', 'segment_table', 'withhold',
            'choose_demand', 'choose_origins', 'StageError', 'stages_of', 'own_kernel', 'following', 'execute',
-           'failed_stage', 'describe_pictures', 'report_page', 'check_folder', 'replacing', 'put_in_place',
-           'find_workbook', 'run_record', 'require_extra', 'run_workbook', 'finish', 'whole_path', 'fetch', 'day',
-           'positive', 'build_parser', 'is_fetched', 'check_data', 'check_usage', 'progress', 'run_command',
-           'describe_command', 'profile_command', 'forecast_command', 'one_stage', 'cache_command', 'place_of_mapping',
-           'check_command', 'main']
+           'failed_stage', 'describe_pictures', 'report_page', 'check_folder', 'replacing', 'put_in_place', 'swapped',
+           'clear_left_over', 'alive', 'find_workbook', 'run_record', 'require_extra', 'run_workbook', 'finish',
+           'whole_path', 'fetch', 'day', 'positive', 'build_parser', 'is_fetched', 'check_data', 'check_usage',
+           'progress', 'run_command', 'describe_command', 'profile_command', 'forecast_command', 'one_stage',
+           'cache_command', 'place_of_mapping', 'check_command', 'main']
 
-# %% ../nbs/13_report.ipynb #32278b8e
+# %% ../nbs/13_report.ipynb #8a73a9cf
 import argparse
+import ctypes
 import glob
 import hashlib
 import html
@@ -312,7 +313,7 @@ def report_page(notebook: Any, *, title: str, footer: str) -> str: # HTML
     body = re.sub(r"(<table.*?</table>)", r'<div class="table" tabindex="0">\1</div>', body, flags=re.S)
     return PAGE.format(title=html.escape(title), style=STYLE, body=body, footer=html.escape(footer))
 
-# %% ../nbs/13_report.ipynb #49e81687
+# %% ../nbs/13_report.ipynb #d6c830c7
 def check_folder(out: Path) -> None:
     "ValueError if `out` holds something that no run wrote."
     if out.exists() and not out.is_dir():
@@ -325,7 +326,8 @@ def replacing(out: Path) -> Iterator[Path]:
     "A new folder that takes the place of `out` at the end, or is kept as `….failed` if an error comes through."
     check_folder(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    new = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    clear_left_over(out)
+    new = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
     new.chmod(0o755)
     try:
         yield new
@@ -342,10 +344,40 @@ def replacing(out: Path) -> Iterator[Path]:
 def put_in_place(new: Path, out: Path) -> None:
     "Swap folders; the old one goes last."
     old = new.with_name(new.name + ".old")
-    if out.exists():
+    if out.exists() and swapped(new, out):
+        new.rename(old)
+    elif out.exists():
         out.rename(old)
-    new.rename(out)
+        new.rename(out)
+    else:
+        new.rename(out)
     shutil.rmtree(old, ignore_errors=True)
+
+def swapped(one: Path, other: Path) -> bool:
+    "Exchange two folders in one step, where the system can."
+    exchange = getattr(ctypes.CDLL(None), "renameat2", None) if sys.platform == "linux" else None
+    return exchange is not None and exchange(-100, os.fsencode(one), -100, os.fsencode(other), 2) == 0
+
+# %% ../nbs/13_report.ipynb #d088d63c
+def clear_left_over(out: Path) -> None:
+    "Remove what killed runs left beside `out`."
+    for folder in sorted(out.parent.glob(f".{glob.escape(out.name)}.*.*")):
+        name = re.fullmatch(rf"\.{re.escape(out.name)}\.(\d+)\.\w+(\.old)?", folder.name)
+        if name and os.name == "posix" and not alive(int(name[1])):
+            if name[2] and not out.exists():
+                folder.rename(out)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+
+def alive(process: int) -> bool:
+    "Is there a process of that number?"
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError): # another's, or no number of a process
+        pass
+    return True
 
 # %% ../nbs/13_report.ipynb #53ac4ce1
 def find_workbook() -> Path:
