@@ -1,53 +1,170 @@
-"""`kill -9` at a random moment of a load or an append, again and again: what is found is the old or the new, never half."""
+"""`kill -9` at a random moment of a load, an append or a run of the corner shop, again and again: what is found is the old or the new, never half.
 
+    python tests/kill.py WHAT FOLDER TIMES SEED
+
+A process of its own, which has imported everything and forks a child for each try, so that the moments fall into the work and not into its start."""
+
+import json
 import os
-import subprocess
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-LOAD = "from retail_insight import load_shop; s = load_shop({log!r}, timestamps='local', snapshot={name!r}); print(len(s.query('FROM transactions')), flush=True)"
-GROW = "from retail_insight import append, open_shop; s = append(open_shop(__import__('pathlib').Path({shop!r})), {new!r}, to={shop!r}); print(len(s.query('FROM transactions')), flush=True)"
-COUNT = "from retail_insight import open_shop; s = open_shop(__import__('pathlib').Path({shop!r})); print(len(s.query('FROM transactions')), s.tables()['rows'].sum())"
+from retail_insight.contract import append, corner_tables, load_shop, open_shop
+
+FIRST = 100  # lines of the log before it grows
 
 
-def python(code: str, env: dict[str, str]) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+def fork(job: Callable[[], Any]) -> tuple[int, int]:
+    "Start a job in a child: its process, and where its answer can be read."
+    read, write = os.pipe()
+    process = os.fork()
+    if process == 0:
+        os.close(read)
+        said = ""
+        try:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            said = json.dumps(job())
+        except BaseException as error:
+            said = json.dumps(f"{type(error).__name__}: {error}")
+        finally:
+            os.write(write, said.encode())
+            os._exit(0)
+    os.close(write)
+    return process, read
+
+
+def finish(job: Callable[[], Any]) -> Any:
+    "What a job says that nobody disturbs."
+    process, read = fork(job)
+    with os.fdopen(read) as answer:
+        said = answer.read()
+    os.waitpid(process, 0)
+    return json.loads(said or '"crashed"')
+
+
+def killed(job: Callable[[], Any], after: float) -> bool:
+    "Start a job and kill it; was it still at work?"
+    process, read = fork(job)
+    time.sleep(after)
+    os.kill(process, signal.SIGKILL)
+    status = os.waitpid(process, 0)[1]
+    os.close(read)
+    return os.WIFSIGNALED(status)
+
+
+def count(path: Path) -> list[int]:
+    "Lines of a shop, counted and as it was said at the door."
+    shop = open_shop(path)
+    return [len(shop.query("FROM transactions")), int(shop.tables().set_index("table").loc["transactions", "rows"])]
+
+
+def write_logs(folder: Path) -> int:
+    "The corner shop's log in two files; how many lines it has."
+    log = corner_tables()["transactions"]
+    log.iloc[:FIRST].to_parquet(folder / "log.parquet")
+    log.iloc[FIRST:].to_parquet(folder / "rest.parquet")
+    return len(log)
+
+
+class Loads:
+    "A load into the cache."
+
+    def __init__(self, folder: Path, times: int) -> None:
+        self.folder, self.times = folder, times
+        self.lines = finish(lambda: write_logs(folder))
+
+    def job(self, number: int) -> list[int]:
+        return count(load_shop(self.folder / "log.parquet", timestamps="local", snapshot=f"try{number}").path)
+
+    def whole(self, number: int) -> bool:
+        "Is all that lies there whole?"
+        return all(finish(lambda p=path: count(p)) == [FIRST, FIRST] for path in (self.folder / "cache").glob("*.duckdb"))
+
+    def again(self, number: int) -> bool:
+        "Does the next one succeed?"
+        done = finish(lambda: self.job(number)) == [FIRST, FIRST]
+        for path in (self.folder / "cache").glob("*.duckdb"):
+            path.unlink()
+        return done
+
+
+class Appends(Loads):
+    "An append to a shop in its own file."
+
+    def __init__(self, folder: Path, times: int) -> None:
+        super().__init__(folder, times)
+        self.base = Path(finish(lambda: str(load_shop(folder / "log.parquet", timestamps="local").path)))
+
+    def shop(self, number: int) -> Path:
+        path = self.folder / f"shop{number}.duckdb"
+        if not path.exists():
+            path.write_bytes(self.base.read_bytes())
+        return path
+
+    def job(self, number: int) -> list[int]:
+        return count(append(open_shop(self.shop(number)), self.folder / "rest.parquet", to=self.shop(number)).path)
+
+    def whole(self, number: int) -> bool:
+        return finish(lambda: count(self.shop(number))) in ([FIRST, FIRST], [self.lines, self.lines])
+
+    def again(self, number: int) -> bool:
+        return finish(lambda: self.job(number)) == [self.lines, self.lines]
+
+
+class Runs(Loads):
+    "A run of the workbook on the corner shop; each run forecasts another number of weeks, by which it is known."
+
+    def __init__(self, folder: Path, times: int) -> None:
+        import retail_insight.report  # before the children need it
+
+        self.folder, self.times, self.run = folder, times, retail_insight.report.run_workbook
+        self.out, self.last = folder / "report", 1 + times % 3
+
+    def job(self, number: int) -> list[Any]:
+        self.run("corner", steps=1 + number % 3, out=self.out)
+        return self.state()
+
+    def state(self) -> list[Any]:
+        "The parameter of the run, how its page ends, the names of its files."
+        names = sorted(str(p.relative_to(self.out)) for p in self.out.rglob("*") if p.is_file())
+        return [json.loads((self.out / "run.json").read_text(encoding="utf-8"))["parameters"]["steps"], (self.out / "report.html").read_text(encoding="utf-8").rstrip()[-7:], names]
+
+    def whole(self, number: int) -> bool:
+        now = finish(self.state)
+        old_or_new = isinstance(now, list) and now[0] in (self.last, 1 + number % 3) and now[1] == "</html>" and {"workbook.ipynb", "run.json"} < set(now[2])
+        self.last = now[0] if old_or_new else self.last
+        return old_or_new
+
+    def again(self, number: int) -> bool:
+        if number < self.times - 1:
+            return True  # what follows is the next try; only the last one is let finish
+        done = finish(lambda: self.job(number))
+        return done[0] == 1 + number % 3 and [p.name for p in self.folder.iterdir() if "report" in p.name] == ["report"]
 
 
 def interrupt(what: str, folder: Path, times: int, seed: int) -> dict[str, int]:
-    "Start, kill after a random moment of the second half of its time, look, and let it finish; `times` times."
-    from retail_insight.contract import corner_tables
-
-    log = corner_tables()["transactions"]
-    log.iloc[:100].to_parquet(folder / "log.parquet")
-    log.iloc[100:].to_parquet(folder / "rest.parquet")
-    env = os.environ | {"RETAIL_INSIGHT_CACHE": str(folder / "kill")}
-    rng, seen, whole = np.random.default_rng(seed), {"killed": 0, "half": 0, "failed afterwards": 0}, len(log)
-
-    def finish(code: str) -> str:
-        process = python(code, env)
-        said, complaint = process.communicate(timeout=120)
-        return said.strip() or complaint[-300:]
+    "Start, kill after a random part of its time, look, and let it finish; `times` times."
+    os.environ["RETAIL_INSIGHT_CACHE"] = str(folder / "cache")
+    tries = {"load": Loads, "append": Appends, "run": Runs}[what](folder, times)
     began = time.perf_counter()
-    finish(LOAD.format(log=str(folder / "log.parquet"), name="first"))
+    if isinstance(said := finish(lambda: tries.job(times)), str):
+        raise SystemExit(said)
     needed = time.perf_counter() - began
+    rng, seen = np.random.default_rng(seed), {"tries": times, "killed": 0, "half": 0, "failed afterwards": 0}
     for number in range(times):
-        shop = str(folder / f"shop{number}.duckdb")
-        if what == "append":
-            base = next((folder / "kill").glob("*.duckdb"))
-            Path(shop).write_bytes(base.read_bytes())
-            code = GROW.format(shop=shop, new=str(folder / "rest.parquet"))
-        else:
-            code = LOAD.format(log=str(folder / "log.parquet"), name=f"try{number}")
-        process = python(code, env)
-        time.sleep(float(rng.uniform(.5, 1.05)) * needed)
-        process.kill()
-        process.communicate()
-        seen["killed"] += process.returncode == -9
-        if what == "append":
-            seen["half"] += finish(COUNT.format(shop=shop)) not in (f"100 {100}", f"{whole} {whole}")
-        seen["failed afterwards"] += finish(code) != str(whole if what == "append" else 100)
+        seen["killed"] += killed(lambda n=number: tries.job(n), float(rng.uniform(.02, 1)) * needed)
+        seen["half"] += not tries.whole(number)
+        began = time.perf_counter()
+        seen["failed afterwards"] += not tries.again(number)
+        needed = needed if what == "run" else min(needed, time.perf_counter() - began)
     return seen
+
+
+if __name__ == "__main__":
+    print(json.dumps(interrupt(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))))

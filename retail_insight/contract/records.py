@@ -291,12 +291,12 @@ def unreadable_row(path: Path, dialect: Dialect, nr: int, text: bytes, why: int,
     said = reason.format(count=count, fields=len(dialect.names), encoding=dialect.encoding)
     return nr - dialect.header, rule, said, json.dumps({"file": path.name, "record": nr} | shown, ensure_ascii=False)
 
-# %% ../../nbs/00c_records.ipynb #8397659c
+# %% ../../nbs/00c_records.ipynb #03973d40
 def survey_file(path: Path, said: Mapping[str, Any]) -> Survey:
     "The survey of a file whose encoding may have to be found out."
     found = survey(path, settle_dialect(path, said))
     no_text = (found.unreadable["rule"] == "undecodable_record").sum()
-    if "encoding" not in said and found.dialect.encoding == "utf-8" and no_text > found.beyond_ascii:
+    if "encoding" not in said and found.dialect.encoding == "utf-8" and no_text > 10 * found.beyond_ascii:
         found = survey(path, settle_dialect(path, dict(said) | {"encoding": "cp1252"}))
         found = replace(found, dialect=replace(found.dialect, declared=tuple(said)))
     return found
