@@ -9,7 +9,11 @@ from retail_insight.profile import (
     build_cohorts,
     churn_curve,
     days_between_purchases,
+    decision_hierarchy,
     gain_loss,
+    penetration,
+    price_bands,
+    product_association,
     purchases_per_customer,
     revenue_tree,
     revenue_tree_by,
@@ -421,3 +425,195 @@ def test_one_customer_has_a_tree_without_spread():
     assert np.allclose(tree["lower"].iloc[:4], tree["upper"].iloc[:4])
     assert gain_loss(made, *PERIODS["corner"]).table["lower"].isna().all()
     assert build_cohorts(made).table["retention"].eq(1).all()
+
+
+# ---- products
+
+
+@pytest.mark.parametrize("within", [None, 20])
+def test_penetration_equals_the_obvious_pandas_version(shop, within):
+    log = lines(shop, "category").dropna(subset="customer_id").query("quantity > 0")
+    days = log[["customer_id", "category", "local_date"]].drop_duplicates().sort_values(["customer_id", "category", "local_date"])
+    group = days.groupby(["customer_id", "category"])["local_date"]
+    each = pd.DataFrame({"first": group.min(), "second": group.nth(1).set_axis(pd.MultiIndex.from_frame(days.loc[group.nth(1).index, ["customer_id", "category"]]))})
+    wait = (each["second"] - each["first"]).dt.days
+    judged = (pd.Timestamp(shop.as_of) - each["first"]).dt.days >= (within or 0)
+    again = judged & (wait <= (within or 10**6))
+    ours = penetration(shop, within_days=within)
+    assert ours.customers == lines(shop)["customer_id"].nunique()
+    for column, theirs in (("buyers", each["first"].groupby("category").size()), ("judged", judged.groupby("category").sum()), ("repeaters", again.groupby("category").sum())):
+        assert (ours.table[column].sort_index() == theirs.sort_index()).all(), column
+    assert np.allclose(ours.table["spend"].sort_index(), log.groupby("category")["amount"].sum().astype(float))
+
+
+@pytest.mark.parametrize("unit", ["receipt", "customer"])
+def test_association_equals_an_independent_implementation(shop, unit):
+    from scipy.stats import fisher_exact
+    from statsmodels.stats.multitest import multipletests
+
+    key = {"receipt": "transaction_id", "customer": "customer_id"}[unit]
+    log = lines(shop, "department").query("quantity > 0")
+    held = pd.crosstab(log[key], log["department"]).gt(0).drop(columns="(unknown)", errors="ignore")
+    n = log[key].nunique()
+    ours = product_association(shop, by="department", unit=unit, min_support=0.02)
+    frequent = [c for c in held if held[c].sum() >= 0.02 * n]
+    rows = []
+    for i, one in enumerate(frequent):
+        for other in frequent[i + 1:]:
+            a, n1, n2 = (held[one] & held[other]).sum(), held[one].sum(), held[other].sum()
+            p = fisher_exact([[a, n1 - a], [n2 - a, n - n1 - n2 + a]], alternative="greater")[1]
+            rows.append((*sorted([one, other]), a, a / n1 / (n2 / n), p))
+    theirs = pd.DataFrame(rows, columns=["item_1", "item_2", "both", "lift", "p"])
+    theirs["q"] = multipletests(theirs["p"], method="fdr_bh")[1]
+    joined = theirs[theirs["both"] > 0].merge(ours.table, on=["item_1", "item_2"])
+    assert ours.tests == len(theirs) and len(joined) == len(ours.table) == (theirs["both"] > 0).sum()
+    for column in ("both", "lift"):
+        assert np.allclose(joined[f"{column}_x"], joined[f"{column}_y"])
+    assert np.allclose(joined["p_x"], joined["p_y"], atol=1e-12)
+    listed_all = (theirs["both"] > 0).all()
+    assert np.allclose(joined["q_x"], joined["q_y"]) if listed_all else (joined["q_y"] >= joined["q_x"] - 1e-12).all()
+
+
+def random_pairs(rng, items=40, baskets=400, linked=0):
+    "Baskets filled at random; the first `linked` pairs of items go together."
+    held = rng.random((baskets, items)) < 0.12
+    for k in range(linked):
+        held[:, 2 * k + 1] |= held[:, 2 * k] & (rng.random(baskets) < 0.7)
+    both = held.T.astype(int) @ held.astype(int)
+    i, j = np.triu_indices(items, 1)
+    return pd.DataFrame({"item_1": i, "item_2": j, "n_1": np.diag(both)[i], "n_2": np.diag(both)[j], "both": both[i, j]})
+
+
+def test_false_discoveries_among_pairs_are_controlled_and_true_ones_found():
+    from retail_insight.profile.products import rule_table
+
+    rng, false, share, power = np.random.default_rng(8), [], [], []
+    for _ in range(60):
+        null = random_pairs(rng)
+        false.append((rule_table(null[null["both"] > 0], 400, len(null), 0.05)["q"] < 0.05).any())
+        some = random_pairs(rng, linked=8)
+        found = rule_table(some[some["both"] > 0], 400, len(some), 0.05).query("q < .05")
+        real = (found["item_1"] % 2 == 0) & (found["item_2"] == found["item_1"] + 1) & (found["item_1"] < 16)
+        share.append(1 - real.mean())
+        power.append(real.sum() / 8)
+    assert np.mean(false) <= 0.1 and np.mean(share) <= 0.06 and np.mean(power) > 0.95
+
+
+def test_intervals_of_a_lift_cover_the_truth():
+    from retail_insight.profile.products import rule_table
+
+    rng, cells = np.random.default_rng(9), np.array([0.06, 0.09, 0.14, 0.71])
+    truth = cells[0] / ((cells[0] + cells[1]) * (cells[0] + cells[2]))
+    drawn = rng.multinomial(500, cells, 3000)
+    pairs = pd.DataFrame({"item_1": "a", "item_2": "b", "n_1": drawn[:, 0] + drawn[:, 1], "n_2": drawn[:, 0] + drawn[:, 2], "both": drawn[:, 0]})
+    found = rule_table(pairs, 500, 1, 0.05)
+    assert 0.935 <= ((found["lower"] <= truth) & (truth <= found["upper"])).mean() <= 0.965
+
+
+def test_a_decision_hierarchy_equals_the_obvious_counts_and_finds_what_stands_in(shop):
+    level, of = ("GROCERY", "department") if shop.name == "corner" else ("SOFT DRINKS", "category")
+    by = "product_id" if shop.name == "corner" else "type"
+    log = lines(shop, *{of, "department", "category"}).dropna(subset="customer_id").query("quantity > 0")
+    log = log[log[of] == level]
+    if by == "type":
+        log = log.merge(shop.query("SELECT product_id, type FROM products"), on="product_id").dropna(subset="type")
+    held = pd.crosstab(log["customer_id"], log[by].astype(str)).gt(0)
+    ours = decision_hierarchy(shop, level, of=of, by=by, repeats=5)
+    assert ours.customers == len(held)
+    for row in ours.pairs.head(20).itertuples():
+        one, other = held[row.item_1], held[row.item_2]
+        cells = [(one & other).sum(), (one & ~other).sum(), (~one & other).sum(), (~one & ~other).sum()]
+        assert cells == [row.both, row.only_1, row.only_2, row.neither]
+        a, b, c, d = (x + 0.5 for x in cells)
+        assert np.isclose(row.q, (a * d - b * c) / (a * d + b * c))
+
+
+def taste_shop(rng, customers, divided):
+    "Six products: two kinds of three, of which a customer sticks to one kind; or buys any."
+    kind = rng.integers(0, 2, customers)
+    rows = []
+    for who, mine in enumerate(kind):
+        for item in rng.integers(0, 3, 4):
+            rows.append((who, f"{'ab'[mine if divided else rng.integers(0, 2)]}{item}"))
+    made = pd.DataFrame(rows, columns=["customer_id", "product_id"]).assign(timestamp=pd.Timestamp("2024-01-01"), quantity=1.0, amount=1.0)
+    made["transaction_id"] = np.arange(len(made))
+    goods = pd.DataFrame({"product_id": [f"{k}{i}" for k in "ab" for i in range(3)], "category": "C"})
+    return load_shop({"transactions": made, "products": goods}, timestamps="local")
+
+
+def test_support_is_high_for_a_branch_that_is_there_and_low_for_one_that_is_not():
+    # who sticks to a kind never buys across: the pairs across kinds are the stand-ins, so no branch is pure in kind
+    real = decision_hierarchy(taste_shop(np.random.default_rng(1), 400, True), "C", by="product_id", repeats=60)
+    across = real.pairs["item_1"].str[0] != real.pairs["item_2"].str[0]
+    assert real.pairs.loc[across, "upper"].max() < real.pairs.loc[~across, "lower"].min()
+    noise = decision_hierarchy(taste_shop(np.random.default_rng(1), 400, False), "C", by="product_id", repeats=60)
+    assert noise.table["support"].iloc[:-1].mean() < 0.5
+    assert noise.clusters(2).nunique() == 2
+
+
+def test_yules_interval_covers():
+    from retail_insight.profile.products import yules_q
+
+    cells, rng = np.array([0.1, 0.3, 0.2, 0.4]), np.random.default_rng(3)
+    truth = (cells[0] * cells[3] - cells[1] * cells[2]) / (cells[0] * cells[3] + cells[1] * cells[2])
+    a, b, c, d = rng.multinomial(300, cells, 3000).T
+    q, se = yules_q(a, a + b, a + c, a + b + c + d)
+    assert 0.93 <= (np.abs(q - truth) <= 1.96 * se).mean() <= 0.97
+
+
+@pytest.mark.parametrize("method", ["quantile", "natural"])
+def test_price_bands_equal_the_obvious_pandas_version(shop, method):
+    from retail_insight.profile.products import band_cuts
+
+    of, levels = ("department", ["DRINKS", "GROCERY"]) if shop.name == "corner" else ("category", ["BEERS/ALES", "YOGURT"])
+    log = lines(shop, of)
+    log = log[(log["quantity"] > 0) & (log["amount"] > 0) & log[of].isin(levels)]
+    ours = price_bands(shop, by=of, levels=levels, bands=3, method=method)
+    for level in levels:
+        rows = log[log[of] == level].astype({"amount": float})
+        goods = rows.groupby("product_id")[["amount", "quantity"]].sum()
+        price = (goods["amount"] / goods["quantity"]).round(4)
+        band = pd.Series(np.searchsorted(band_cuts(np.sort(price.to_numpy()), 3, method), price, side="left"), index=price.index) + 1
+        theirs = rows.groupby(rows["product_id"].map(band)).agg(units=("quantity", "sum"), spend=("amount", "sum"), products=("product_id", "nunique"), buyers=("customer_id", "nunique"))
+        part = ours.table.loc[level]
+        assert np.allclose(part[["units", "spend", "products", "buyers"]], theirs)
+        inside = part["share_of_spend"].between(part["lower"], part["upper"]) | part["lower"].isna()
+        assert inside.all()
+
+
+def test_intervals_of_a_band_are_those_of_a_bootstrap(journey):
+    band = price_bands(journey, levels="BEERS/ALES", bands=3).table.loc["BEERS/ALES"]
+    log = lines(journey, "category").query("category == 'BEERS/ALES' and quantity > 0 and amount > 0").astype({"amount": float})
+    price = log.groupby("product_id")["amount"].sum() / log.groupby("product_id")["quantity"].sum()
+    low = log["product_id"].map(price) <= band["highest"].iloc[0] + 1e-9
+    each = log.assign(x=log["amount"].where(low, 0)).groupby("customer_id")[["x", "amount"]].sum().to_numpy()
+    rng = np.random.default_rng(0)
+    drawn = [np.divide(*each[rng.integers(0, len(each), len(each))].sum(axis=0)) for _ in range(1000)]
+    assert np.allclose(np.quantile(drawn, [0.025, 0.975]), band[["lower", "upper"]].iloc[0], atol=0.004)
+
+
+def test_products_say_what_they_cannot_do(shop, bare, nobody):
+    for call in (penetration, price_bands, lambda s: decision_hierarchy(s, "BEER"), lambda s: product_association(s, by="category")):
+        with pytest.raises(ContractError, match="0 rows of products"):
+            call(bare)
+    with pytest.raises(ValueError, match="nobody buys anything"):
+        penetration(nobody)
+    with pytest.raises(ValueError, match="have a customer_id"):
+        product_association(nobody, unit="customer")
+    assert (price_bands(nobody, by="department").table["buyers"] == 0).all()
+    assert len(product_association(nobody).table)
+    with pytest.raises(ValueError, match=r"no line|needs 3"):
+        decision_hierarchy(nobody, "DRINKS", of="department", by="product_id")
+    with pytest.raises(ValueError, match="min_support"):
+        product_association(shop, min_support=0)
+    with pytest.raises(ValueError, match="bands="):
+        price_bands(shop, bands=1)
+
+
+def test_a_null_category_is_unknown_and_no_item():
+    odd = corner_tables()
+    odd["products"] = odd["products"].replace({"category": {"BEER": None}})
+    made = load_shop(odd, timestamps="local")
+    assert penetration(made).table.loc["(unknown)", "buyers"] == 2
+    assert "(unknown)" not in set(product_association(made, by="category").table[["item_1", "item_2"]].to_numpy().ravel())
+    assert segment_index(made, pd.Series({"dan": "x", "ana": "y"})).table.loc[("x", "(unknown)"), "share"] > 0.5

@@ -1,5 +1,15 @@
 """One row a customer: when they came, what they bought, where, who they are, and what they are worth."""
 
+from retail_insight.profile.products import (
+    DecisionHierarchy,
+    Penetration,
+    PriceBands,
+    ProductAssociation,
+    decision_hierarchy,
+    penetration,
+    price_bands,
+    product_association,
+)
 from retail_insight.profile.customers import PERIOD_DAYS, ask, customer_rows, main_choice, when_and_how_much
 from retail_insight.profile.growth import (
     ChurnCurve,
@@ -32,8 +42,12 @@ __all__ = [
     "ChurnCurve",
     "Cohorts",
     "CustomerDistribution",
+    "DecisionHierarchy",
     "GainLoss",
     "PERIOD_DAYS",
+    "Penetration",
+    "PriceBands",
+    "ProductAssociation",
     "Profiles",
     "RevenueTree",
     "SEGMENTS",
@@ -48,9 +62,13 @@ __all__ = [
     "customer_rows",
     "cut_points",
     "days_between_purchases",
+    "decision_hierarchy",
     "gain_loss",
     "main_choice",
     "merge_small_groups",
+    "penetration",
+    "price_bands",
+    "product_association",
     "pseudonymise",
     "purchases_per_customer",
     "revenue_tree",
