@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['SETTLED', 'BATCH_ROWS', 'PLAIN', 'NUMBERS', 'BATCH_BYTES', 'SNAPSHOT', 'ENDINGS', 'KINDS', 'Tables', 'to_arrow',
            'refuse_password', 'scrubbed', 'Database', 'one_query', 'asked', 'magic', 'settled_type', 'written',
-           'sqlite_batches', 'SQLite', 'DuckDB', 'server_sql', 'postgres_said', 'postgres_driver', 'Postgres',
-           'with_timeout', 'database_file', 'open_database', 'open_source', 'needed', 'exact_number', 'finite_time',
-           'land', 'copied', 'staged']
+           'sqlite_batches', 'SQLite', 'DuckDB', 'server_sql', 'postgres_said', 'postgres_driver', 'with_timeout',
+           'PostgresConnection', 'Postgres', 'database_file', 'open_database', 'open_source', 'needed', 'exact_number',
+           'finite_time', 'land', 'copied', 'staged']
 
 # %% ../../nbs/00c_sources.ipynb #6a8b48ac
 import difflib
@@ -271,9 +271,16 @@ def postgres_driver() -> Any:
     except ImportError:
         raise ContractError("PostgreSQL: the driver is not installed. Run: pip install 'retail_insight[postgres]'") from None
 
-# %% ../../nbs/00c_sources.ipynb #bb3438e3
-class Postgres(Database):
-    "A PostgreSQL database, read through ADBC in one read-only transaction."
+# %% ../../nbs/00c_sources.ipynb #ab6c34a6
+def with_timeout(address: str) -> str:
+    "The address, with ten seconds to connect unless it says another time."
+    head, _, asked_for = address.partition("?")
+    said = {"connect_timeout": "10", "fallback_application_name": "retail_insight"} | dict(parse_qsl(asked_for))
+    return f"{head}?{urlencode(said, safe='/')}"
+
+# %% ../../nbs/00c_sources.ipynb #c84745c2
+class PostgresConnection(Database):
+    "A connection to PostgreSQL through ADBC, in one read-only transaction."
     KIND = "postgresql"
     SEEN = """FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')
               AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg!_%' ESCAPE '!'"""
@@ -307,6 +314,10 @@ class Postgres(Database):
 
     def plain_names(self) -> list[str]:
         return [name for (name,) in self.rows(f"SELECT c.relname::text {self.SEEN} AND pg_table_is_visible(c.oid)")]
+
+# %% ../../nbs/00c_sources.ipynb #17a23c84
+class Postgres(PostgresConnection):
+    "A PostgreSQL database, read through ADBC, a batch at a time."
 
     def columns(self, table: str) -> dict[str, str]:
         "Columns of a table and their types."
@@ -345,12 +356,6 @@ class Postgres(Database):
             finally:
                 cursor.close()
         return pa.RecordBatchReader.from_batches(schema, read())
-
-def with_timeout(address: str) -> str:
-    "The address, with ten seconds to connect unless it says another time."
-    head, _, asked_for = address.partition("?")
-    said = {"connect_timeout": "10", "fallback_application_name": "retail_insight"} | dict(parse_qsl(asked_for))
-    return f"{head}?{urlencode(said, safe='/')}"
 
 # %% ../../nbs/00c_sources.ipynb #40ed411b
 ENDINGS = (".sqlite", ".sqlite3", ".db", ".duckdb", ".ddb")
