@@ -10,7 +10,7 @@ CHAPTERS = {
     "contract": ["Shop", "ContractError", "load_shop", "check_shop", "contract_rules", "resolve_as_of", "open_shop", "append", "erase", "propose_mapping", "Proposal", "map_shards", "ShardError"],
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
-    "profile": ["build_profiles", "Profiles"],
+    "profile": ["build_profiles", "Profiles", "publish", "Published"],
     "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates"],
     "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES"],

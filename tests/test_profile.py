@@ -2,11 +2,13 @@
 
 import os
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.optimize import linprog
 
 from retail_insight.contract import corner_tables, load_shop, map_shards
 from retail_insight.profile import (
@@ -15,9 +17,12 @@ from retail_insight.profile import (
     cut_points,
     merge_small_groups,
     pseudonymise,
+    publish,
     rfm_scores,
+    suppress_cells,
     when_and_how_much,
 )
+from retail_insight.profile.privacy import ladder
 
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 MONEY = ["spend", "spend_last", "spend_before", "returned"]
@@ -312,3 +317,132 @@ def test_no_small_group_can_be_taken_from_the_total(seed):
     hidden = sizes.sum() - safe["customers"].sum()
     assert hidden == 0 or (len(safe) == 0 and hidden < 10)
     assert np.allclose(safe["spend"], safe["customers"] * 2.0)
+
+
+# An attack ----------------------------------------------------------------------------------------------------------
+
+NARROW = ["segment", "spend", "visits", "age_band", "household_size"]
+
+
+@pytest.fixture(scope="module")
+def profiles(journey):
+    return build_profiles(journey)
+
+
+def in_its_words(published, people) -> pd.DataFrame:
+    "What the publication would say of each of these people."
+    return pd.DataFrame({c: published.ladders[c][i].loc[people] for c, i in published.levels.items()})
+
+
+def without(profiles, people):
+    return type(profiles)(profiles.frame.drop(index=people), profiles.cuts, profiles.as_of)
+
+
+@pytest.mark.parametrize("columns, sample", [(NARROW, 0.5), (NARROW, 1.0), (None, 0.5)])
+def test_whoever_knows_any_of_the_columns_finds_ten_or_nobody(profiles, columns, sample):
+    out = publish(profiles, key="secret", columns=columns, sample=sample)
+    assert len(out.frame) >= 0.85 * out.counts["drawn"]
+    people = in_its_words(out, out.ladders[next(iter(out.levels))][0].index)
+    names = list(out.levels)
+    for size in range(1, len(names) + 1):
+        for known in combinations(names, size):
+            rows = out.frame.groupby(list(known)).size().rename("rows").reset_index()
+            found = people.merge(rows, on=list(known), how="left")["rows"].dropna()
+            assert len(found) and found.min() >= 10, known
+
+
+def test_nothing_published_is_exact(profiles):
+    out = publish(profiles, key="secret")
+    ids = set(profiles.frame.index.astype(str))
+    exact = {str(v) for c in ("spend", "first_visit", "mean_basket") for v in profiles.frame[c]}
+    assert list(out.frame) == ["customer", *out.levels] and not set(out.frame["customer"]) & ids
+    for column in out.levels:
+        assert not set(out.frame[column]) & exact and out.frame[column].value_counts().min() >= 10
+    assert out.frame["customer"].is_monotonic_increasing and out.frame["customer"].is_unique
+
+
+def largest_drop(first, second) -> tuple:
+    "The class that an attacker takes for that of the one who left: the one that lost most rows."
+    names = list(first.levels)
+    counts = [p.frame.groupby(names).size() for p in (first, second)]
+    return counts[0].sub(counts[1], fill_value=0).idxmax()
+
+
+def guessed(profiles, targets, sample: float) -> float:
+    "How often subtracting a publication without somebody from one with them gives their class away."
+    with_all = publish(profiles, key="secret", columns=NARROW[:3], sample=sample)
+    truth = pd.DataFrame({c: ladder(profiles.frame[c])[i].loc[targets] for c, i in with_all.levels.items()})
+    hits = [largest_drop(with_all, publish(without(profiles, [who]), key="secret", columns=NARROW[:3], sample=sample, levels=with_all.levels)) == tuple(truth.loc[who])
+            for who in targets]
+    return float(np.mean(hits))
+
+
+def test_subtracting_two_publications_gives_nobody_away(profiles):
+    published = publish(profiles, key="secret", columns=NARROW[:3], sample=1.0)
+    targets = published.ladders["spend"][0].index[::60]
+    classes = published.frame.groupby(NARROW[:3]).size()
+    assert guessed(profiles, targets, 1.0) > 0.8  # the attack works on what is not a sample
+    luck = classes.max() / classes.sum()          # always naming the largest class
+    assert guessed(profiles, targets, 0.5) <= luck + 3 * np.sqrt(luck / len(targets))
+
+
+def test_pseudonyms_cannot_be_followed(journey, profiles):
+    out = publish(profiles, key="secret", columns=NARROW)
+    same = publish(profiles, key="secret", columns=NARROW)
+    pd.testing.assert_frame_equal(out.frame, same.frame)
+    others = {"without somebody": publish(without(profiles, profiles.frame.index[:1]), key="secret", columns=NARROW),
+              "another day": publish(build_profiles(journey, "2017-12-30"), key="secret", columns=NARROW),
+              "another grouping": publish(profiles, key="secret", columns=NARROW[:2]),
+              "another key": publish(profiles, key="other", columns=NARROW)}
+    for name, other in others.items():
+        assert not set(out.frame["customer"]) & set(other.frame["customer"]), name
+
+
+def test_two_days_leave_ten_candidates_on_each(journey, profiles):
+    before = publish(build_profiles(journey, "2017-11-30"), key="secret", columns=NARROW)
+    after = publish(profiles, key="secret", columns=NARROW, levels=before.levels)
+    assert before.levels == after.levels
+    for out in (before, after):
+        rows = out.frame.groupby(list(out.levels)).size().rename("rows").reset_index()
+        found = in_its_words(out, out.ladders["spend"][0].index).merge(rows, how="left")["rows"].dropna()
+        assert found.min() >= 10
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_hidden_cells_stay_hidden_under_the_totals(seed):
+    counts = np.random.default_rng(seed).poisson([[3, 12, 30, 8], [15, 2, 9, 40], [25, 18, 14, 5]])
+    shown = suppress_cells(pd.DataFrame(counts, index=list("abc"), columns=list("wxyz")), k=10)
+    inner, rows, columns = shown.iloc[:-1, :-1].to_numpy(), shown["total"].to_numpy()[:-1], shown.loc["total"].to_numpy()[:-1]
+    assert not ((inner > 0) & (inner < 10)).any() and min(rows.min(), columns.min()) >= 10
+    hidden = np.isnan(inner)
+    assert hidden.any()
+    unknown = np.argwhere(hidden)
+    rules = np.array([unknown[:, 0] == i for i in range(len(rows))] + [unknown[:, 1] == j for j in range(len(columns))], dtype=float)
+    left = np.concatenate([rows - np.nansum(inner, axis=1), columns - np.nansum(inner, axis=0)])
+    for cell in range(len(unknown)):
+        goal = np.eye(len(unknown))[cell]
+        least, most = (sign * linprog(sign * goal, A_eq=rules, b_eq=left, bounds=(0, None)).fun for sign in (1, -1))
+        assert most - least >= 10 - 1e-6
+
+
+def test_a_published_table_has_no_small_cell(profiles):
+    out = publish(profiles, key="secret", columns=["segment"], tables=[("segment", "age_band"), ("status", "household_size")])
+    for table in out.tables.values():
+        assert not ((table > 0) & (table < 10)).any().any()
+
+
+@pytest.mark.parametrize("given, said", [(dict(key=""), "key is empty"), (dict(key="x", k=1), "k is at least 2"), (dict(key="x", sample=0.0), "sample is more than 0"),
+                                         (dict(key="x", columns=["shoe_size"]), "have no 'shoe_size'"), (dict(key="x", columns=[]), "columns is empty")])
+def test_publishing_badly_is_said(profiles, given, said):
+    with pytest.raises(ValueError, match=said):
+        publish(profiles, **given)
+
+
+def test_a_shop_without_demographics_is_published_too(retail):
+    out = publish(build_profiles(retail), key="secret")
+    assert "age_band" not in out.levels and out.frame.groupby(list(out.levels)).size().min() >= 10
+
+
+def test_five_customers_are_too_few():
+    out = publish(build_profiles(load_shop("corner")), key="secret", tables=[("segment", "age_band")])
+    assert out.frame.empty and out.counts["published"] == 0 and out.summary()["smallest class"] == 0

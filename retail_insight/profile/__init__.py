@@ -25,7 +25,7 @@ from retail_insight.profile.growth import (
     revenue_tree,
     revenue_tree_by,
 )
-from retail_insight.profile.privacy import merge_small_groups, pseudonymise
+from retail_insight.profile.privacy import Published, merge_small_groups, pseudonymise, publish, suppress_cells
 from retail_insight.profile.profiles import ASPECTS, Profiles, build_profiles, columns_of
 from retail_insight.profile.segments import (
     SegmentIndex,
@@ -49,6 +49,7 @@ __all__ = [
     "PriceBands",
     "ProductAssociation",
     "Profiles",
+    "Published",
     "RevenueTree",
     "SEGMENTS",
     "SegmentIndex",
@@ -70,6 +71,7 @@ __all__ = [
     "price_bands",
     "product_association",
     "pseudonymise",
+    "publish",
     "purchases_per_customer",
     "revenue_tree",
     "revenue_tree_by",
@@ -78,6 +80,7 @@ __all__ = [
     "segment_index",
     "segment_stats",
     "spend_scores",
+    "suppress_cells",
     "threshold_segments",
     "wallet_share",
     "when_and_how_much",
