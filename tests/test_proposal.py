@@ -133,6 +133,18 @@ def test_a_till_that_writes_txt(tills, capsys):
     assert load_shop(tills).query("SELECT count(*) AS n FROM transactions")["n"][0] == 150
 
 
+def test_the_words_of_an_american_till():
+    "A price of one is not a unit of measure, and what it sells has a description."
+    log = corner_tables()["transactions"]
+    n, each = log["quantity"].abs(), (log["amount"].astype(float) / log["quantity"]).round(2)
+    till = pd.DataFrame({"TRANS_NO": log["transaction_id"], "BUS_DATE": log["timestamp"].dt.strftime("%m/%d/%Y"), "REG_NBR": "3", "UPC": "00" + log["product_id"], "ITEM_DESC": log["product_id"] + " fresh",
+                         "UNITS": n.astype(str), "UNIT_RETAIL": each.astype(str), "EXT_RETAIL": (n * each).round(2).astype(str), "TENDER": "CASH", "TAX_RATE": "7"})
+    proposal = propose_mapping(till)
+    got = mapped(proposal)
+    assert proposal.complete and "unit" not in got and (got["quantity"], got["amount"], got["product_id"]) == ("UNITS", "EXT_RETAIL", "UPC")
+    assert proposal.mapping["products"]["product_name"] == "ITEM_DESC"
+
+
 def test_names_and_addresses_stay_behind():
     log = corner_tables()["transactions"].assign(CustomerName="Ana Smith", email="ana@example.org")
     proposal = propose_mapping(log)

@@ -52,9 +52,9 @@ STEMS = {
     "coupon_id": "coupon, coupon upc, voucher, gutschein, waardebon, cupon, buono"}
 ID_WORDS = set("id no nr num number nummer numero code key n ref kode codigo codice cod nbr ids kennung nro nummern".split())
 
-# %% ../../nbs/00f_evidence.ipynb #8c484bf9
+# %% ../../nbs/00f_evidence.ipynb #42a2633a
 TERMS = {
-    "timestamp": "timestamp, datetime, date time, transaction timestamp, transaction date, trans date, trans time, transaction dt, date, invoice date, order date, "
+    "timestamp": "timestamp, datetime, business date, bus date, date time, transaction timestamp, transaction date, trans date, trans time, transaction dt, date, invoice date, order date, "
         "sale date, sales date, purchase date, time stamp, when, created, created at, dt, day, receipt date, zeitstempel, datum, datum uhrzeit, belegdatum, "
         "bondatum, verkaufsdatum, kaufdatum, rechnungsdatum, tijdstip, datum tijd, transactiedatum, verkoopdatum, aankoopdatum, bon datum, date heure, date vente, "
         "date achat, date ticket, horodatage, jour, fecha, fecha hora, fecha venta, fecha compra, data, data hora, data venda, data compra, data ora, data vendita",
@@ -63,7 +63,7 @@ TERMS = {
     "quantity": "quantity, qty, units, pieces, pcs, count, units sold, num units, menge, anzahl, stuck, stueck, stk, aantal, hoeveelheid, stuks, quantite, "
         "qte, nombre, cantidad, cant, unidades, uds, quantidade, qtd, qtde, quantita, qta, pezzi",
     "unit": "unit, uom, unit of measure, einheit, mengeneinheit, me, eenheid, unite, unidad, unidade, unita",
-    "amount": "amount, total, line total, total price, total amount, sales, sales value, sales amount, revenue, turnover, value, extended price, "
+    "amount": "amount, total, ext retail, extended retail, ext price, ext amount, line amt, net amt, line total, total price, total amount, sales, sales value, sales amount, revenue, turnover, value, extended price, "
         "line amount, subtotal, spend, paid, amount paid, net sales, betrag, umsatz, summe, gesamt, gesamtpreis, gesamtbetrag, zeilensumme, positionsbetrag, bedrag, "
         "totaal, omzet, regelbedrag, regeltotaal, montant, total ligne, montant total, chiffre affaires, prix total, importe, total linea, monto, valor, valor total, "
         "montante, importo, totale, totale riga, importo riga, ricavo",
@@ -72,9 +72,9 @@ TERMS = {
     "coupon": "coupon, coupon discount, coupon disc, voucher, gutschein, bon de reduction, vale, cupon, buono, waardebon, kortingsbon",
     "line": "line, line no, line number, position, pos, zeile, positionsnr, regel, regelnummer, ligne, linea, linha, riga, seq, sequence"}
 
-# %% ../../nbs/00f_evidence.ipynb #29e230ab
+# %% ../../nbs/00f_evidence.ipynb #c00db1cd
 LEADS = { # columns that lead to contract columns, or are best left alone
-    "price": "unit price, price, price per unit, item price, selling price, sales price, retail price, einzelpreis, stuckpreis, stueckpreis, preis, "
+    "price": "unit price, price, unit retail, retail, sell price, unit amount, price per unit, item price, selling price, sales price, retail price, einzelpreis, stuckpreis, stueckpreis, preis, "
         "vk preis, verkaufspreis, prijs, stuksprijs, verkoopprijs, eenheidsprijs, prix, prix unitaire, pu, precio, precio unitario, preco, preco unitario, prezzo, "
         "prezzo unitario",
     "other_amount": "gross, gross amount, gross sales, list amount, list price, base price, regular price, shelf price, gross total, net, net amount, net total, "
@@ -82,18 +82,18 @@ LEADS = { # columns that lead to contract columns, or are best left alone
         "importe neto, importe bruto, valor bruto, valor liquido",
     "percent": "discount percent, discount pct, disc percent, rabatt prozent, rabatt percent, rabattsatz, korting percent, kortingspercentage, remise percent, "
         "taux remise, descuento percent, desconto percent, sconto percent",
-    "tax": "tax, vat, tax amount, gst, tax rate, vat rate, mwst, ust, steuer, steuersatz, mwst satz, btw, btw bedrag, btw tarief, tva, taux tva, iva, iva percent",
+    "tax": "tax, vat, tax code, tax class, tax amount, gst, tax rate, vat rate, mwst, ust, steuer, steuersatz, mwst satz, btw, btw bedrag, btw tarief, tva, taux tva, iva, iva percent",
     "cost": "cost, cost price, unit cost, purchase price, einkaufspreis, ek, ek preis, inkoopprijs, prix achat, costo, coste, custo",
-    "staff": "cashier, till, register, terminal, pos no, clerk, kasse, kassierer, kassen nr, kassa, kassier, medewerker, caisse, caissier, caja, cajero, caixa, cassa, "
+    "staff": "cashier, till, reg, tender, operator, register, terminal, pos no, clerk, kasse, kassierer, kassen nr, kassa, kassier, medewerker, caisse, caissier, caja, cajero, caixa, cassa, "
         "cassiere, payment, payment method, zahlungsart, zahlart, betaalwijze, mode paiement",
     "personal": "email, e mail, mail, phone, phone number, telephone, mobile, first name, last name, surname, customer name, client name, full name, name of customer, "
         "address, street, birth date, birthday, date of birth, iban, vorname, nachname, kundenname, telefon, telefonnummer, strasse, adresse, geburtsdatum, voornaam, "
         "achternaam, klantnaam, telefoon, straat, adres, geboortedatum, prenom, nom client, nom de famille, telephone, date naissance, apellido, nombre cliente, "
         "telefono, direccion, fecha nacimiento, nome cliente, endereco, telefone, cognome, indirizzo"}
 
-# %% ../../nbs/00f_evidence.ipynb #8dc1efd3
+# %% ../../nbs/00f_evidence.ipynb #48cd9f7f
 ABOUT = { # what is said of products, customers, stores, and of campaigns
-    "product_name": "product name, description, item description, product description, item name, article name, title, bezeichnung, artikelbezeichnung, artikelname, "
+    "product_name": "product name, description, desc, descr, item desc, product desc, article desc, item text, item description, product description, item name, article name, title, bezeichnung, artikelbezeichnung, artikelname, "
         "produktname, artikeltext, beschreibung, omschrijving, productnaam, artikelomschrijving, designation, libelle, nom produit, libelle produit, descripcion, nombre "
         "producto, descricao, nome produto, descrizione, nome prodotto",
     "type": "product type, type, sub category, subcategory, product subclass, subclass, sub commodity, unterkategorie, warenuntergruppe, subcategorie, sous categorie, "

@@ -44,7 +44,7 @@ def id_values(role: str, c: Column) -> float | None:
         return 0.9 if c.distinct <= max(5, 0.1 * c.filled) else 0.2
     return (0.5 if c.spaced > 0.5 else 0.9) if c.distinct > 1 or c.filled < 20 else 0.3
 
-# %% ../../nbs/00g_roles.ipynb #35fbb6e2
+# %% ../../nbs/00g_roles.ipynb #dffb522b
 MONEY = ("amount", "price", "other_amount", "discount", "coupon", "cost", "tax", "percent")
 MOMENTS = ("timestamp", "start_date", "end_date", "local_date", "opened", "closed")
 
@@ -62,6 +62,8 @@ def value_score(role: str, c: Column) -> float | None: # 0 to 1, None where the 
         return None
     if role.endswith("_id"):
         return id_values(role, c)
+    if role == "unit" and c.kind == "number":
+        return None # kg or each, not a price of one
     words = c.spaced > 0.5 or c.kind == "text"
     few = c.distinct <= max(20, 0.2 * c.filled)
     return (1.0 if words else 0.3) if role == "product_name" else 0.8 if few or c.distinct < 200 else 0.3
