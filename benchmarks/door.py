@@ -1,7 +1,8 @@
 """The door: a log of any size, messy files, growth, damage and interruption.
 
-    python benchmarks/door.py          every row
-    python benchmarks/door.py JOB ...  one job, in this process
+    python benchmarks/door.py                every row
+    python benchmarks/door.py ROWS csv fuzz  some parts, put among the rows of earlier runs
+    python benchmarks/door.py JOB ...        one job, in this process
 
 Larger logs are Complete Journey over and over, with customers and baskets of their own in each copy."""
 
@@ -12,12 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 HERE = Path(__file__).parent
 RUNS = 3
 COPIES = (1, 5, 20)
-FUZZED = 5000  # files of each kind
+FUZZED, CHUNK = 5000, 250  # files of each kind, and in one process
+KILLS = {"load": 95, "append": 93, "run": 12}
 
 
 def copies(folder: str, times: str) -> dict:
@@ -44,35 +47,45 @@ def write_csv(folder: str) -> dict:
     return {}
 
 
+def timed(function) -> tuple[object, dict]:
+    "What a function returns, and the CPU and wall seconds of this process that it took."
+    cpu, wall = time.process_time(), time.perf_counter()
+    made = function()
+    return made, {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
+
+
 MAPPED = dict(transaction_id="basket_id", timestamp="transaction_timestamp", customer_id="household_id", amount="sales_value", discount="retail_disc", coupon="coupon_disc")
 
 
 def csv_ours(path: str) -> dict:
     from retail_insight.contract import load_shop
 
-    shop = load_shop(path, columns=MAPPED)
+    shop, step = timed(lambda: load_shop(path, columns=MAPPED))
     counts = shop.tables().set_index("table").loc["transactions"]
-    return {"rows": int(counts["rows"] + counts["rejected"]), "records": int(shop.query("SELECT sum(records) AS n FROM door.files")["n"][0])}
+    return {"rows": int(counts["rows"] + counts["rejected"]), "records": int(shop.query("SELECT sum(records) AS n FROM door.files")["n"][0]), "step": step}
+
+
+def bare_csv(path: str, options: str) -> dict:
+    import duckdb
+
+    def load() -> int:
+        with duckdb.connect(f"{home}/bare.duckdb") as con:
+            con.execute(f"CREATE TABLE transactions AS FROM read_csv('{path}'{options})")
+            return con.execute("SELECT count(*) FROM transactions").fetchall()[0][0]
+
+    with tempfile.TemporaryDirectory() as home:
+        rows, step = timed(load)
+    return {"rows": rows, "step": step}
 
 
 def csv_duckdb(path: str) -> dict:
     "DuckDB's own way, types detected."
-    import duckdb
-
-    with tempfile.TemporaryDirectory() as home:
-        con = duckdb.connect(f"{home}/bare.duckdb")
-        con.execute(f"CREATE TABLE transactions AS FROM read_csv('{path}')")
-        return {"rows": con.execute("SELECT count(*) FROM transactions").fetchall()[0][0]}
+    return bare_csv(path, "")
 
 
 def csv_duckdb_text(path: str) -> dict:
     "DuckDB's own way, everything as text, which loses no leading zero."
-    import duckdb
-
-    with tempfile.TemporaryDirectory() as home:
-        con = duckdb.connect(f"{home}/bare.duckdb")
-        con.execute(f"CREATE TABLE transactions AS FROM read_csv('{path}', all_varchar=true)")
-        return {"rows": con.execute("SELECT count(*) FROM transactions").fetchall()[0][0]}
+    return bare_csv(path, ", all_varchar=true")
 
 
 def large(home: Path) -> list[dict]:
@@ -102,37 +115,85 @@ def large(home: Path) -> list[dict]:
 
 
 def csv_rows(home: Path) -> list[dict]:
-    "The same lines as CSV."
+    "The same lines as CSV, with as many threads as there are cores in all three."
     from _table import measure, medians, row, this
 
     measure(this("write_csv", str(home)))
     runs: dict[str, list] = {"csv_ours": [], "csv_duckdb": [], "csv_duckdb_text": []}
-    for _ in range(RUNS):
+    for _ in range(RUNS + 2):
         for job, done in runs.items():
             shutil.rmtree(home / "cache", ignore_errors=True)
             done.append(measure(this(job, f"{home}/transactions.csv"), {"RETAIL_INSIGHT_CACHE": str(home / "cache")}))
     said = runs["csv_ours"][0]["said"]
     if said["rows"] != said["records"] or said["rows"] != runs["csv_duckdb"][0]["said"]["rows"]:
         raise SystemExit(f"not every record is accounted for: {said}")
-    ours, own, text = (medians(r) for r in runs.values())
+    whole = [medians(r) for r in runs.values()]
+    steps = [{k: statistics.median(r["said"]["step"][k] for r in done) for k in ("cpu", "wall")} for done in runs.values()]
     what = f"CSV of {said['records']:,} records, every one accounted for"
-    return [row(what, ours["cpu"], "CPU s", "at most 2 of the peer", own["cpu"], "DuckDB read_csv into a table, types detected"),
-            row(what, ours["cpu"], "CPU s", "", text["cpu"], "DuckDB read_csv into a table, all as text"), row(what, ours["peak"], "MB", "", own["peak"], "DuckDB read_csv into a table, types detected")]
+    rows = []
+    for at, peer in ((1, "DuckDB read_csv into a table, types detected"), (2, "DuckDB read_csv into a table, all as text")):
+        goal = "at most 2 of the peer" if at == 1 else ""
+        rows += [row(f"{what}: the load", steps[0]["cpu"], "CPU s", goal, steps[at]["cpu"], peer), row(f"{what}: the load", steps[0]["wall"], "s", goal, steps[at]["wall"], peer),
+                 row(f"{what}: the process", whole[0]["cpu"], "CPU s", "", whole[at]["cpu"], peer), row(f"{what}: the process", whole[0]["peak"], "MB", "", whole[at]["peak"], peer)]
+    return rows
 
 
-def fuzz_rows() -> list[dict]:
+def fuzz(kind: str, first: int) -> dict[str, int]:
+    "What came of some damaged files; a crash or a hang is a failure of its own."
+    command = [sys.executable, str(HERE.parent / "tests" / "fuzz.py"), kind, str(first), str(first + CHUNK)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3000)
+    except subprocess.TimeoutExpired:
+        return {f"FAILED from {first}: hangs": 1}
+    return json.loads(done.stdout) if done.returncode == 0 else {f"FAILED {done.stderr.splitlines()[-1]}: crashes": 1}
+
+
+def fuzz_rows(home: Path, fuzz=fuzz) -> list[dict]:
     "Random damage to bytes: crashes, hangs, rows lost or changed."
     from _table import row
 
     rows = []
     for kind in ("csv", "parquet"):
-        done = subprocess.run([sys.executable, str(HERE.parent / "tests" / "fuzz.py"), kind, "0", str(FUZZED)], capture_output=True, text=True, timeout=3600)
-        seen = json.loads(done.stdout) if done.returncode == 0 else {f"FAILED {done.stderr.splitlines()[-1]}": 1}
+        seen: Counter[str] = Counter()
+        for first in range(0, FUZZED, CHUNK):
+            seen.update(fuzz(kind, first))
         bad = {s: n for s, n in seen.items() if s.startswith("FAILED")}
         if bad:
             print(bad)
         rows.append(row(f"{FUZZED:,} damaged {kind} files: crash, hang, row lost or changed", sum(bad.values()), "files", "0"))
-        rows += [row(f"  of these: {what}", n, "files", "") for what, n in sorted(seen.items()) if not what.startswith("FAILED")]
+        rows += [row(f"  {kind}: {what}", n, "files", "") for what, n in sorted(seen.items()) if not what.startswith("FAILED")]
+    return rows
+
+
+def interrupt(what: str, times: int) -> dict[str, int]:
+    "`kill -9` at random moments."
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, str(HERE.parent / "tests" / "kill.py"), what, folder, str(times), "7"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def interruption_rows(home: Path, interrupt=interrupt) -> list[dict]:
+    "The old result or the new one, never half, and the next run succeeds."
+    from _table import row
+
+    rows = []
+    for what, times in KILLS.items():
+        seen = interrupt(what, times)
+        rows += [row(f"kill -9, {times} times at random moments of a {what}: half a result, or the next one fails", seen["half"] + seen["failed afterwards"], "times", "0"),
+                 row(f"  {what}: still at work when the signal came", seen["killed"], "times", "")]
+    return rows
+
+
+def engine_rows(home: Path) -> list[dict]:
+    "A stage on shards: equal to the last digit, and what a shard costs."
+    from _table import measure, row
+
+    rows = []
+    for engine in ("one process", "local", "dask", "spark"):
+        said = measure([sys.executable, str(HERE / "shards.py"), "overhead", engine])["said"]
+        rows += [row(f"profiles on shards, {engine}: results that differ from the whole shop's", int(not said["same"]), "", "0"),
+                 row(f"profiles on shards, {engine}: a shard more", 1000 * said["slope"], "ms", "")]
     return rows
 
 
@@ -234,16 +295,23 @@ def append_rows(home: Path) -> list[dict]:
     return rows
 
 
-def main() -> None:
-    from _table import publish
+PARTS = {"size": large, "csv": csv_rows, "postgres": postgres_rows, "append": append_rows, "fuzz": fuzz_rows, "interruption": interruption_rows, "engines": engine_rows}
 
-    with tempfile.TemporaryDirectory() as home:
-        rows = large(Path(home)) + csv_rows(Path(home)) + postgres_rows(Path(home)) + append_rows(Path(home))
-    publish(rows + fuzz_rows(), "door")
+
+def main(parts: list[str]) -> None:
+    "Measure the parts, and keep the rows of the others."
+    from _table import RESULTS, publish
+
+    kept = json.loads((RESULTS / "door.json").read_text(encoding="utf-8")) if (RESULTS / "door.json").exists() else []
+    for part in parts:
+        with tempfile.TemporaryDirectory() as home:
+            fresh = [{"part": part, **r} for r in PARTS[part](Path(home))]
+        kept = [r for name in PARTS for r in (fresh if name == part else kept) if r["part"] == name]
+        publish(kept, "door")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))
+    if len(sys.argv) == 1 or sys.argv[1] == "ROWS":
+        main(sys.argv[2:] or list(PARTS))
     else:
-        main()
+        print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))
