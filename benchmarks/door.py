@@ -180,7 +180,7 @@ def interruption_rows(home: Path, interrupt=interrupt) -> list[dict]:
     rows = []
     for what, times in KILLS.items():
         seen = interrupt(what, times)
-        rows += [row(f"kill -9, {times} times at random moments of a {what}: half a result, or the next one fails", seen["half"] + seen["failed afterwards"], "times", "0"),
+        rows += [row(f"kill -9 at random moments, {what}, {times} times: half a result, or the next one fails", seen["half"] + seen["failed afterwards"], "times", "0"),
                  row(f"  {what}: still at work when the signal came", seen["killed"], "times", "")]
     return rows
 

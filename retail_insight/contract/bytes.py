@@ -152,7 +152,7 @@ def write_record(data: Any, at: int, stop: int, delimiter: int, quote: int, esca
         at = end + 1
     return to
 
-# %% ../../nbs/00b_bytes.ipynb #bc835dff
+# %% ../../nbs/00b_bytes.ipynb #35b645a6
 @compiled
 def fault(data: Any, at: int, text: int, bits: int, count: int, fields: int) -> int: # a reason, or -1
     "Why a record cannot be read."
@@ -160,6 +160,7 @@ def fault(data: Any, at: int, text: int, bits: int, count: int, fields: int) -> 
         return NO_TEXT
     return UNCLOSED if bits & BROKEN else NULL_BYTE if bits & NULL else RAGGED if count != fields else -1
 
+# %% ../../nbs/00b_bytes.ipynb #bdd8f2e4
 @compiled
 def scan_block(data: Any, last: bool, delimiter: int, quote: int, escape: int, fields: int, out: Any) -> tuple[int, int, Any, list]:
     "Bytes used and written; records, blank lines, bits and records beyond ASCII; `(record, start, stop, reason, fields)` of the unreadable."

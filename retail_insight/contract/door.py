@@ -212,7 +212,7 @@ def typed_query(item: Incoming, clock: str, dates_only: bool, places: str = "") 
         extra = f", local_time::DATE AS local_date, isodow(local_time)::TINYINT AS iso_weekday, {hour} AS hour"
     return f"SELECT *{extra} FROM ({query})" + (f" POSITIONAL JOIN {places}" if places else "")
 
-# %% ../../nbs/00d_door.ipynb #f82dfc0a
+# %% ../../nbs/00d_door.ipynb #af4c0cca
 def keep_answer(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
     "Let a scan that is a query be answered once, so that its rows have an order."
     if item.counted:
@@ -235,6 +235,7 @@ def count_values(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a que
         query += f" LEFT JOIN ({best}) USING ({key})" if c != key else ""
     return f"(SELECT * FROM (SELECT DISTINCT {key} FROM door.{quoted(f'values.{table}.{key}')}){query} ORDER BY {key})"
 
+# %% ../../nbs/00d_door.ipynb #f4585c6f
 def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a table in the source's order, or nothing
     "Each row's place among the rows of its key: `line` of a transaction, `source.copy` of anything else."
     key = [c for c in KEYS.get(item.table, []) if c in item.columns]
@@ -393,7 +394,7 @@ def resolved_types(con: duckdb.DuckDBPyConnection, item: Incoming, ids: dict[str
                 types[c] = quoted(c)
     return types
 
-# %% ../../nbs/00d_door.ipynb #55c87900
+# %% ../../nbs/00d_door.ipynb #4d63cae3
 def write_rows(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, str], settings: dict[str, Any], mine: Rules) -> tuple[Rules, pd.DataFrame]:
     "All rows of a table with their bits; the rules behind the bits, and how often each was broken."
     dates_only = item.table == "transactions" and item.only_days is not False and only_dates(con, item)
@@ -409,6 +410,7 @@ def write_rows(con: duckdb.DuckDBPyConnection, item: Incoming, types: dict[str, 
         number_lines(con)
     return door, count_bits(con, item.table, door)
 
+# %% ../../nbs/00d_door.ipynb #3ebd685e
 def settle_readings(con: duckdb.DuckDBPyConnection, item: Incoming, checks: pd.DataFrame) -> bool: # was there something to settle?
     "Find out how those text columns are written that plain reading failed on."
     failed = set(checks.loc[checks["count"] > 0, "rule"])
@@ -577,7 +579,7 @@ def digest_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../../nbs/00d_door.ipynb #67bc7221
+# %% ../../nbs/00d_door.ipynb #e4e866e2
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame, before: str = "") -> None: # `before`: the attached database of a shop that the rows will join
     "All tables of a shop through the door, into an empty database."
@@ -591,6 +593,7 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
         raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "
                             "if the disk is full, make room. Nothing was loaded.") from None
 
+# %% ../../nbs/00d_door.ipynb #3614ffde
 def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
                 rules: pd.DataFrame, before: str = "") -> None:
     "All tables of a shop through the door, from scans."

@@ -32,7 +32,7 @@ from .files import (
     CRLF, HIGH, LF, LONGEST, NEWLINE, NO_TEXT, NULL_BYTE, RAGGED, REWRITE, SPREAD, UNCLOSED, file_literal, literal, quoted)
 from .tables import ContractError
 
-# %% ../../nbs/00c_records.ipynb #7097ae2e
+# %% ../../nbs/00c_records.ipynb #477a1b05
 BLOCK = 1 << 22 # bytes read at a time
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -54,6 +54,7 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise ContractError(f"{path.name}: the file cannot be read: {error}. Replace it or take it out.") from None
 
+# %% ../../nbs/00c_records.ipynb #a56b8fc4
 def only_member(path: Path, raw: BinaryIO) -> BinaryIO:
     "The one file in a zip."
     names = [n for n in zipfile.ZipFile(raw).namelist() if not n.endswith("/") and not n.startswith("__MACOSX")]
@@ -85,7 +86,7 @@ def own_bytes(text: bytes, encoding: str) -> bytes:
         return text
     return text.decode("utf-8", "surrogatepass").encode(encoding.replace("utf-16", "utf-16-le"), "surrogateescape")
 
-# %% ../../nbs/00c_records.ipynb #9257d8f1
+# %% ../../nbs/00c_records.ipynb #d4066512
 Told = tuple[int, int, np.ndarray, list[tuple[int, int, int, int, int]]] # bytes used, bytes written, counts, unreadable
 ALL_BYTES = bytes(range(256))
 
@@ -104,6 +105,7 @@ def quick_scan(text: bytes, last: bool, delimiter: int, quote: int, fields: int)
         return None
     return used, 0, np.array([lines, 0, (CRLF if returns else LF) | (HIGH if high else 0), high]), []
 
+# %% ../../nbs/00c_records.ipynb #ddfb8ff1
 def even_lines(text: bytes, lines: int) -> bool:
     "Do all lines end alike, and is none blank?"
     end = b"\r\n" if b"\r" in text else b"\n"
@@ -227,7 +229,7 @@ def settle_dialect(path: Path, said: Mapping[str, Any]) -> Dialect:
     dialect = Dialect(**(found | dict(encoding=encoding, line_end=line_end, header="names" not in said, declared=tuple(said))))
     return replace(dialect, names=distinct_names(path, list(said["names"])) if "names" in said else find_names(path, sample.lstrip(b"\r\n"), dialect))
 
-# %% ../../nbs/00c_records.ipynb #f700ea0d
+# %% ../../nbs/00c_records.ipynb #5a1b5703
 @dataclass(frozen=True)
 class Survey:
     "What a text file holds: its dialect, its records, and those that cannot be read."
@@ -248,6 +250,7 @@ class Survey:
         return not (packed or mixed or self.blank or len(self.unreadable) or self.bits & REWRITE or self.dialect.encoding not in ("utf-8", "utf-8-sig")
                     or self.dialect.escape != self.dialect.quote or self.dialect.line_end == "\r")
 
+# %% ../../nbs/00c_records.ipynb #cfaa40a9
 REASONS = {
     RAGGED: ("ragged_record", "{count} fields where the file has {fields}: correct the record, or quote the field that holds the delimiter"),
     UNCLOSED: ("unclosed_quote", "a field starts with a quote that is not closed: close it, or double it"),
