@@ -13,7 +13,7 @@ CHAPTERS = {
     "profile": ["build_profiles", "Profiles", "publish", "Published"],
     "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers"],
-    "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES"],
+    "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS"],
     "report": ["run_workbook", "StageError"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}

@@ -28,6 +28,7 @@ from retail_insight.forecast.core import (
     series_keys,
     seen_until,
 )
+from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 
 __all__ = [
     "DECILES",
@@ -56,4 +57,9 @@ __all__ = [
     "rows_ahead",
     "series_keys",
     "seen_until",
+    "AUTO",
+    "ETS",
+    "FORMS",
+    "ETSResults",
+    "Form",
 ]

@@ -8,7 +8,7 @@ __all__ = ['DECILES', 'Level', 'Model', 'miss', 'LastValue', 'MovingAverage', 'S
            'reasons_of', 'PanelResults', 'LinearResults', 'seen_until', 'backtest_at', 'score', 'BacktestResults',
            'origin_rows', 'backtest']
 
-# %% ../../nbs/09_forecast.ipynb #72e9dfb6
+# %% ../../nbs/09_forecast.ipynb #ddc1ba85
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -19,7 +19,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from scipy import stats
-from statsmodels.tsa.holtwinters import SimpleExpSmoothing
 
 from ..demand import DAYS, Demand, demand_from_frame
 from ..scoring import pinball_loss
@@ -77,7 +76,7 @@ class MovingAverage:
         fitted = pd.Series(sold).rolling(self.window, min_periods=1).mean().to_numpy()
         return Level(float(fitted[-1]), miss(sold[1:], fitted[:-1]), 0.)
 
-# %% ../../nbs/09_forecast.ipynb #7b91d735
+# %% ../../nbs/09_forecast.ipynb #ecfe2edf
 @dataclass(frozen=True)
 class SES:
     "Simple exponential smoothing (Brown 1956), fitted by statsmodels to least squared one-step misses."
@@ -88,6 +87,7 @@ class SES:
         "Level of one series, oldest first, two periods or more."
         if np.ptp(sold) == 0:
             return Level(float(sold[-1]), 0., 0.)
+        from statsmodels.tsa.holtwinters import SimpleExpSmoothing # takes a second to import
         first = {"initialization_method": "known", "initial_level": sold[0]} if self.start == "first" else {"initialization_method": "estimated"}
         found = SimpleExpSmoothing(sold, **first).fit(method="Powell")
         return Level(float(found.forecast(1)[0]), miss(sold, found.fittedvalues), float(found.params["smoothing_level"]))
