@@ -1,0 +1,164 @@
+"""Models of return: published estimates, heavy buyers against fifty digits, bad input, and nothing from the future."""
+
+import os
+import warnings
+from pathlib import Path
+
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.tools.sm_exceptions import ConvergenceWarning
+
+from retail_insight.contract import corner_tables, load_shop, map_shards
+from retail_insight.timing import BGCNBD, BGNBD, MBGNBD, NBD, GGomNBD, ParetoNBD, customer_summary
+
+DATA = Path(os.environ.get("RETAIL_INSIGHT_DATA", "no-benchmark-data")) / "clv"
+
+
+@pytest.fixture(scope="module")
+def cdnow() -> pd.DataFrame:
+    "The calibration summary of all 23,570 customers, 39 weeks, with the holdout."
+    if not (DATA / "cdnow_master.parquet").exists():
+        pytest.skip("RETAIL_INSIGHT_DATA has no clv/cdnow_master.parquet")
+    log = pd.read_parquet(DATA / "cdnow_master.parquet").assign(line=1, row=lambda f: range(len(f)))
+    log["quantity"], log["receipt"] = log["number_of_cds"].clip(lower=1), log["row"].astype(str)
+    shop = load_shop(log, timestamps="local", columns={"transactions": {
+        "transaction_id": "receipt", "line": "line", "timestamp": "date", "customer_id": "customer_id", "product_id": "= 'cd'", "quantity": "quantity", "amount": "dollar_value"}})
+    assert len(shop.rejected) == 0
+    return customer_summary(shop, "W", split="1997-09-30")
+
+
+PUBLISHED = [
+    (BGNBD, [.25162, 4.78894, .72343, 2.16109], -95368.4439),
+    (ParetoNBD, [.59742, 11.58566, .52219, 8.82776], -95415.1186)]
+
+
+@pytest.mark.parametrize("model, params, llf", PUBLISHED, ids=["BG", "Pareto"])
+def test_all_of_cdnow(model, params, llf, cdnow):
+    fitted = model(cdnow).fit()
+    assert fitted.converged
+    np.testing.assert_allclose(fitted.params, params, atol=6e-6)
+    assert abs(fitted.llf - llf) < 1e-4
+
+
+def test_one_pass_is_the_obvious_summary(cdnow):
+    log = pd.read_parquet(DATA / "cdnow_master.parquet")
+    days = log.assign(day=log["date"].dt.normalize()).groupby(["customer_id", "day"], as_index=False)["dollar_value"].sum()
+    early = days[days["day"] <= "1997-09-30"]
+    first = early.groupby("customer_id")["day"].min()
+    np.testing.assert_array_equal(cdnow["frequency"], early.groupby("customer_id").size() - 1)
+    np.testing.assert_allclose(cdnow["recency"], (early.groupby("customer_id")["day"].max() - first).dt.days / 7)
+    np.testing.assert_allclose(cdnow["age"], (pd.Timestamp("1997-09-30") - first).dt.days / 7)
+    repeat = early[early["day"] > early["customer_id"].map(first)]
+    spent = repeat.groupby("customer_id")["dollar_value"].mean().reindex(first.index)
+    np.testing.assert_allclose(cdnow["mean_spend"], spent, rtol=1e-9)
+    np.testing.assert_array_equal(cdnow["holdout_frequency"], days[days["day"] > "1997-09-30"].groupby("customer_id").size().reindex(first.index, fill_value=0))
+
+
+def test_every_start_reaches_the_top(cdnow):
+    sample = cdnow.sample(2357, random_state=1)
+    rng = np.random.default_rng(2)
+    for model in (BGNBD, MBGNBD, ParetoNBD):
+        best = model(sample).fit()
+        for _ in range(50):
+            start = best.params * np.exp(rng.uniform(-3, 3, 4))
+            assert abs(model(sample).fit(start=start).llf - best.llf) < 1e-5, (model, start)
+
+
+def test_no_model_ends_below_one_that_it_contains(cdnow):
+    sample = cdnow.sample(2357, random_state=1)
+    nobody_leaves = NBD(sample).fit().llf
+    assert BGNBD(sample).fit().llf >= nobody_leaves - 1e-6
+    pareto = ParetoNBD(sample).fit()
+    assert pareto.llf >= nobody_leaves - 1e-6
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        assert GGomNBD(sample).fit().llf >= pareto.llf - 1e-3
+
+
+def obvious_pareto(r, alpha, s, beta, x, recency, age):
+    with mpmath.workdps(25):
+        r, alpha, s, beta, x, recency, age = map(mpmath.mpf, (r, alpha, s, beta, float(x), float(recency), float(age)))
+
+        def moment(u):
+            return mpmath.exp(-(r + x) * mpmath.log((alpha + u) / (alpha + recency)) - (s + 1) * mpmath.log((beta + u) / (beta + recency)))
+        cuts = [recency] + [recency + (age - recency) * mpmath.mpf(2) ** -i for i in range(40, -1, -8)] if age > recency else [recency, age]
+        left = s * mpmath.quad(moment, cuts) * (alpha + recency) ** -(r + x) * (beta + recency) ** -(s + 1)
+        return float(mpmath.log((alpha + age) ** -(r + x) * (beta + age) ** -s + left))
+
+
+def test_heavy_buyers_keep_their_digits():
+    rng = np.random.default_rng(3)
+    for _ in range(400):
+        point = np.exp(rng.uniform(np.log([.05, .1, .05, .1]), np.log([20, 200, 5, 200])))
+        age = float(rng.uniform(10, 400))
+        x = float(rng.choice([0, 1, 5, 50, 158, 1000]))
+        recency = 0.0 if x == 0 else float(age * rng.beta(5, .5))
+        frame = pd.DataFrame({"frequency": [x], "recency": [recency], "age": [age]})
+        model = ParetoNBD(frame)
+        rows = model.rows(model.natural(np.log(point)), model.data)
+        assert np.isfinite(rows.loglike).all() and np.isfinite(rows.score).all() and np.isfinite(rows.hessian).all()
+        with mpmath.workdps(40):
+            r, alpha, _, beta = map(mpmath.mpf, point)
+            front = float(mpmath.loggamma(r + x) - mpmath.loggamma(r) + r * mpmath.log(alpha) + mpmath.mpf(point[2]) * mpmath.log(beta))
+        known = front + obvious_pareto(*point, x, recency, age)
+        assert abs(rows.loglike[0] - known) < 1e-8 * max(1, abs(known)), (point, x, recency, age)
+
+
+def test_what_comes_after_changes_nothing():
+    tables = corner_tables()
+    log = tables["transactions"]
+    early = log[log["timestamp"] < "2024-02-01"]
+    asked = dict(split="2024-01-20", as_of="2024-01-31")
+    changed = tables | {"transactions": pd.concat([early, log[log["timestamp"] >= "2024-02-01"].assign(amount=9.99)])}
+    pd.testing.assert_frame_equal(customer_summary(load_shop(changed, timestamps="local"), **asked),
+                                  customer_summary(load_shop(tables | {"transactions": early}, timestamps="local"), **asked))
+
+
+def test_shards_are_the_whole():
+    shop = load_shop("complete_journey")
+    whole = customer_summary(shop, "W", split="2017-09-30")
+    parts = map_shards(customer_summary_of, shop, shards=3)
+    pd.testing.assert_frame_equal(parts.sort_index(), whole.sort_index(), check_like=True)
+
+
+def customer_summary_of(shop):
+    return customer_summary(shop, "W", split="2017-09-30", as_of="2017-12-31")
+
+
+GOOD = pd.DataFrame({"frequency": [0.0, 3, 1], "recency": [0.0, 4, 2], "age": [5.0, 9, 7], "log_gaps": [0.0, 1, 2]}, index=["ana", "ben", "cleo"])
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"recency": [0, 10, 2]}, "1 of 3 customers break this, first 'ben'"), ({"recency": [1, 4, 2]}, "first 'ana'"),
+    ({"frequency": [0, 2.5, 1]}, "whole numbers"), ({"frequency": [-1, 3, 1]}, "whole numbers"), ({"age": [5, np.nan, 7]}, "finite"),
+    ({"age": [np.inf, 9, 7]}, "finite"), ({"age": [-5, 9, 7]}, "age")])
+def test_impossible_summaries(change, said):
+    with pytest.raises(ValueError, match=said):
+        ParetoNBD(GOOD.assign(**change))
+
+
+def test_other_arguments_that_cannot_work():
+    for arguments, said in (({"lifetime": "~ z"}, "no process"), ({"transaction": "~ nowhere"}, "covariates of"), ({"transaction": "~ z"}, "first 'ben'")):
+        with pytest.raises(ValueError, match=said):
+            NBD(GOOD.assign(z=[1.0, np.nan, 2.0]), **arguments)
+    with pytest.raises(ValueError, match="no customer"):
+        NBD(GOOD.iloc[:0])
+    with pytest.raises(ValueError, match="number of stages"):
+        BGCNBD(GOOD, k=0)
+    with pytest.raises(ValueError, match="no time ahead"):
+        NBD(GOOD).fit().predict(0)
+    with pytest.raises(ValueError, match="fewer parameters"):
+        fitted = NBD(GOOD).fit()
+        fitted.compare_lr_test(fitted)
+
+
+def test_one_time_buyers_have_a_likelihood():
+    once = pd.DataFrame({"frequency": 0.0, "recency": 0.0, "age": [5.0, 9.0, 20.0]})
+    for model in (NBD, BGNBD, MBGNBD, ParetoNBD):
+        assert np.isfinite(model(once).loglike(np.ones(len(model.names))))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            fitted = model(once).fit(max_iter=30)
+        assert fitted.doubts, model
