@@ -156,7 +156,7 @@ def mark_availability(
     runs = judge_runs(demand, shut)
     state, why = states_of(demand, shut, runs, alpha, longest_days)
     wanted = np.where(state == 3, expected_units(demand, shut, runs), demand.values())
-    labels = {"state": pd.Categorical.from_codes(state.ravel(), STATES), "why": pd.Categorical.from_codes(why.ravel(), WHY)}
+    labels = {"state": pd.Categorical.from_codes(state.ravel(), dtype=pd.CategoricalDtype(STATES)), "why": pd.Categorical.from_codes(why.ravel(), dtype=pd.CategoricalDtype(WHY))}
     return replace(demand, frame=demand.frame.assign(**labels, wanted=wanted.ravel()))
 
 # %% ../../nbs/08a_availability.ipynb #13f25649

@@ -1,0 +1,34 @@
+"""Classes and strengths of series: what is known by construction comes out, odd series have a stated answer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from retail_insight.contract import load_shop
+from retail_insight.demand import Demand, build_demand, describe_demand
+
+
+def panel(units, freq="D"):
+    days = pd.date_range("2024-01-01", periods=len(units[0]), freq="D" if freq == "D" else "7D")
+    return Demand.from_frame(pd.concat([pd.DataFrame({"product_id": f"p{i}", "period": days, "units": u}) for i, u in enumerate(units)]), "product_id", freq)
+
+
+def test_classes_trend_and_season_are_those_that_were_put_in():
+    rng = np.random.default_rng(2)
+    day = np.arange(140)
+    found = describe_demand(panel([20 + 10. * (day % 7 == 5) + rng.random(140), day + rng.random(140), 40. * (day % 9 == 0), np.zeros(140)])).frame
+    assert found["class"].tolist() == ["smooth", "smooth", "intermittent", "never sold"]
+    assert found["season"][0] > .9 and found["trend"][1] > .9 and found[["trend", "season"]].iloc[3].isna().all()
+
+
+@pytest.mark.parametrize("units", [[[1.]], [[3.] * 30], [[0.] * 30], [[-1., 2.] * 10]])
+def test_odd_series_have_a_stated_answer(units):
+    found = describe_demand(panel(units))
+    assert len(found.frame) == 1 and found.frame["class"].notna().all() and len(found.summary()) == 1
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="two periods or more"):
+        describe_demand(panel([[1., 2.] * 10]), cycle=1)
+    with pytest.raises(ValueError, match="no whole period"):
+        describe_demand(build_demand(load_shop("corner"), as_of="2024-01-03"))
