@@ -1,7 +1,28 @@
 """The second tier: what a customer is like, in how they shop and what they choose."""
 
 from retail_insight.lifestyle.pattern import PatternResults, consumption_pattern
+from retail_insight.lifestyle.segments import (
+    LifestyleAxes,
+    Segments,
+    lifestyle_axes,
+    lifestyle_segments,
+    migration_table,
+    stayed,
+)
 from retail_insight.lifestyle.space import TasteSpace, taste_space
 from retail_insight.lifestyle.taste import TasteIndex, taste_index
 
-__all__ = ["PatternResults", "TasteIndex", "TasteSpace", "consumption_pattern", "taste_index", "taste_space"]
+__all__ = [
+    "LifestyleAxes",
+    "PatternResults",
+    "Segments",
+    "TasteIndex",
+    "TasteSpace",
+    "consumption_pattern",
+    "lifestyle_axes",
+    "lifestyle_segments",
+    "migration_table",
+    "stayed",
+    "taste_index",
+    "taste_space",
+]
