@@ -87,7 +87,7 @@ def relink(md: str, folder: str, target: Callable[[str], str | None]) -> str:
 
 
 def label(module: str, name: str) -> str:
-    kind = "class" if name[:1].isupper() else "api"  # labels do not see case: `Shop` and `shop` may both exist
+    kind = "data" if name.isupper() else "class" if name[:1].isupper() else "api"  # labels do not see case
     return f"{kind}-{module}-{name}".lower().replace(".", "-").replace("_", "-")
 
 
