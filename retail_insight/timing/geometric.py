@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from .fitting import Rows, TimingModel, compiled, gamma_ratio
+from .fitting import Rows, TimingModel, add_gamma_part, compiled, gamma_ratio
 
 # %% ../../nbs/05b_geometric.ipynb #2aa37ce6
 @compiled
@@ -114,15 +114,8 @@ class BGNBD(TimingModel):
         x, k, m = data["frequency"], self.stages, self.early
         rows = Rows.empty(len(x), 4)
         erlang_terms(r, alpha, a, b, x, data["recency"], data["age"], k, m, rows.loglike, rows.score, rows.hessian, rows.alive)
-        value, slope, bend = gamma_ratio(r, k * x, True)
-        rows.loglike += value + r * np.log(alpha)
-        rows.score[:, 0] += slope + np.log(alpha)
-        rows.score[:, 1] += r / alpha
-        rows.hessian[:, 0, 0] += bend
-        rows.hessian[:, 0, 1] += 1 / alpha
-        rows.hessian[:, 1, 1] -= r / alpha**2
         add_beta_part(rows, a, b, x + m, not self.covariates)
-        return rows
+        return add_gamma_part(rows, r, alpha, k * x)
 
     def expected(self, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float) -> np.ndarray:
         r, alpha, a, b = natural.T
