@@ -51,5 +51,5 @@ clean: ## remove the environments and everything that was made in them
 
 .venv/dev: .venv/made $(LOCK)
 	@echo "installing the environment of workbook, tests and documentation into .venv"
-	@$(BIN)/python $(PIP) -c constraints.txt -e '.[workbook,dev,docs,dask,spark,postgres]'
+	@$(BIN)/python $(PIP) -c constraints.txt -e '.[workbook,dev,docs,dask,spark,postgres,boost,studies]'
 	@touch $@ .venv/workbook

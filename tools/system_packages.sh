@@ -1,8 +1,13 @@
 #!/bin/bash
-# What Python's registry cannot bring: Chromium, for the tests that look at pages, and Java, for those that run Spark.
+# What Python's registry cannot bring: Chromium, for the tests that look at pages, Java, for those that run Spark,
+# and the OpenMP library that LightGBM loads.
 # Installed from Debian's packages where that is allowed; otherwise this says what to install and what is left out.
 set -uo pipefail
-lacking() { command -v chromium >/dev/null || echo chromium; command -v java >/dev/null || echo default-jre-headless; }
+lacking() {
+    command -v chromium >/dev/null || echo chromium
+    command -v java >/dev/null || echo default-jre-headless
+    /sbin/ldconfig -p | grep -q 'libgomp\.so\.1' || echo libgomp1
+}
 packages=$(lacking | xargs)
 [ -z "$packages" ] && exit 0
 as_root=()
@@ -21,4 +26,4 @@ if [ "${CI:-}" = true ]; then
     echo "Missing, and CI leaves nothing out. Install Debian's packages: $packages" >&2
     exit 1
 fi
-echo "Missing: Debian's packages $packages. Until then tests/test_browser.py (chromium) and the Spark tests of tests/test_shards.py (Java) are left out."
+echo "Missing: Debian's packages $packages. Until then tests/test_browser.py (chromium), the Spark tests (Java) and those of LightGBM (libgomp1) are left out."
