@@ -6,7 +6,7 @@ set -uo pipefail
 lacking() {
     command -v chromium >/dev/null || echo chromium
     command -v java >/dev/null || echo default-jre-headless
-    /sbin/ldconfig -p | grep -q 'libgomp\.so\.1' || echo libgomp1
+    [ -n "$(PATH=$PATH:/sbin ldconfig -p | grep 'libgomp\.so\.1')" ] || echo libgomp1
 }
 packages=$(lacking | xargs)
 [ -z "$packages" ] && exit 0
