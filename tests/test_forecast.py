@@ -9,9 +9,22 @@ import pytest
 from scipy import stats
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 
-from retail_insight.contract import load_shop
-from retail_insight.demand import build_demand, demand_from_frame
-from retail_insight.forecast import SES, LastValue, Level, MovingAverage, backtest, distribution, forecast_demand
+from retail_insight.contract import ContractError, load_shop
+from retail_insight.demand import Demand, add_covariates, build_demand, demand_from_frame
+from retail_insight.forecast import (
+    SES,
+    LastValue,
+    Level,
+    LinearResults,
+    MovingAverage,
+    backtest,
+    distribution,
+    forecast_demand,
+    panel_of,
+    reasons_of,
+    seen_until,
+    with_planned,
+)
 
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="RETAIL_INSIGHT_DATA is not set")
@@ -84,6 +97,95 @@ def test_the_future_changes_no_forecast():
     a, b = (backtest(models, d, origins=[cut], steps=2).to_frame() for d in (demand, other))
     pd.testing.assert_frame_equal(a.drop(columns="units"), b.drop(columns="units"))
     assert (b["units"] == 1000).all()
+
+
+class AllItSees:
+    "A model that expects the sum of every covariate cell that it can see, so that a leak cannot hide."
+
+    name = "all it sees"
+
+    def fit_panel(self, demand):
+        matrix, freq = panel_of(demand)
+        cells = demand.covariates.drop(columns="period").groupby("product_id").sum().sum(axis=1).reindex(matrix.columns)
+        ahead = demand.ahead(demand.known, 2).sum(axis=2).T if demand.known else np.zeros((2, matrix.shape[1]))
+        return Seen(self.name, matrix, freq, pd.DataFrame({"mean": cells + matrix.sum()}), reasons_of(matrix), np.ones(matrix.shape[1]), ahead)
+
+
+class Seen(LinearResults):
+    def __init__(self, *fields):
+        super().__init__(*fields[:-1])
+        object.__setattr__(self, "ahead", fields[-1])
+
+    def mean(self, steps):
+        return self.params["mean"].to_numpy() + self.ahead[:steps]
+
+    def shares(self, steps):
+        return np.eye(steps)[:, :1] * np.ones(len(self.sigma))
+
+
+def with_covariates(change=0.):
+    "The corner shop with a price that is observed and a promotion that is known, both different after the fifth week."
+    rows = build_demand(load_shop("corner"), "product_id").complete().frame[["product_id", "period", "units"]]
+    cut = rows["period"].unique()[4]
+    later = rows["period"] > cut
+    rows = rows.assign(units=rows["units"] + change * later, price=2. + change * later, promotion=(rows["period"].dt.day % 2) * 1.)
+    return Demand.from_frame(rows, "product_id", covariates=["price", "promotion"], known=["promotion"]), cut
+
+
+def test_the_future_of_observed_covariates_changes_no_forecast():
+    (one, cut), (two, _) = with_covariates(), with_covariates(70.)
+    a, b = (backtest([AllItSees(), SES()], d, origins=[cut], steps=2).to_frame() for d in (one, two))
+    pd.testing.assert_frame_equal(a.drop(columns="units"), b.drop(columns="units"))
+    assert (b["units"] - a["units"] == 70).all()
+
+
+def test_a_cut_panel_keeps_the_plans_and_nothing_else():
+    demand, cut = with_covariates()
+    seen = seen_until(demand, cut)
+    later = seen.covariates[seen.covariates["period"] > cut]
+    assert seen.frame["period"].max() == cut and len(later)
+    assert later["price"].isna().all() and later["promotion"].notna().all()
+
+
+def test_the_covariates_of_a_shop_are_cut_as_well():
+    shop = load_shop("corner")
+    demand = add_covariates(build_demand(shop, "product_id"), shop, steps=4)
+    cut = demand.complete().periods[3]
+    unseen = [c for c in demand.covariates if c not in ("product_id", "period", *demand.known)]
+    then = add_covariates(build_demand(shop, "product_id", as_of=(cut + pd.Timedelta(days=6)).date()), shop, steps=2)
+    later = seen_until(demand, cut).covariates.query("period > @cut")
+    assert unseen and later[unseen].isna().all(axis=None)
+    assert then.covariates.query("period > @cut")[unseen].isna().all(axis=None)
+
+
+def test_a_plan_reaches_the_steps_ahead_only():
+    demand, _ = with_covariates()
+    after = demand.periods[-1] + pd.Timedelta(days=7)
+    plan = pd.DataFrame({"period": [after, after + pd.Timedelta(days=7), demand.periods[0]], "price": [1.5, 1.6, 9.], "promotion": [1., 0., 9.]})
+    planned = with_planned(demand, plan, 2)
+    assert planned.known == ("promotion", "price")
+    assert planned.ahead(["price"], 2)[:, :, 0].tolist() == [[1.5, 1.6]] * len(demand.series)
+    past = planned.covariates.merge(demand.covariates, on=["product_id", "period"], suffixes=("", "_was"))
+    assert (past["price"] == past["price_was"]).all() and (past["promotion"] == past["promotion_was"]).all()
+    a, b = (forecast_demand(demand, 2, plan.assign(promotion=[p, 0., 9.]), model=AllItSees()).frame["mean"].to_numpy() for p in (1., 3.))
+    assert set(np.round(b - a, 9)) == {2. + 2., 2.}  # the sum sees every step, the step itself once more
+
+
+@pytest.mark.parametrize("plan, kind, said", [
+    ({"price": [1.]}, ContractError, "'period' is missing"), ({"period": ["2024-03-04"], "pricee": [1.]}, ValueError, "Did you mean 'price'"),
+    ({"period": ["2024-03-04"] * 2, "price": [1., 2.]}, ContractError, "plan a period again"),
+    ({"period": ["2024-03-04"], "price": [np.inf]}, ContractError, "empty or infinite"),
+    ({"period": ["1999-01-01"], "price": [1.]}, ContractError, "none of 1 rows falls on a period ahead"),
+])
+def test_a_plan_that_does_not_fit_is_refused(plan, kind, said):
+    demand, _ = with_covariates()
+    with pytest.raises(kind, match=said):
+        forecast_demand(demand, 2, pd.DataFrame(plan))
+
+
+def test_a_plan_for_a_panel_without_covariates_is_refused():
+    with pytest.raises(ValueError, match="Add covariates first"):
+        forecast_demand(build_demand(load_shop("corner"), "category"), 2, pd.DataFrame({"period": ["2024-03-04"], "price": [1.]}))
 
 
 def test_partial_periods_are_neither_fitted_nor_scored():

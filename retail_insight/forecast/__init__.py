@@ -27,6 +27,8 @@ from retail_insight.forecast.core import (
     rows_ahead,
     series_keys,
     seen_until,
+    with_planned,
+    is_local,
 )
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 
@@ -57,6 +59,8 @@ __all__ = [
     "rows_ahead",
     "series_keys",
     "seen_until",
+    "with_planned",
+    "is_local",
     "AUTO",
     "ETS",
     "FORMS",
