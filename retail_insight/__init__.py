@@ -12,7 +12,7 @@ CHAPTERS = {
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles", "publish", "Published"],
     "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments"],
-    "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD"],
+    "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD", "GammaGamma", "clv", "dert"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers", "describe_demand"],
     "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS"],
     "report": ["run_workbook", "StageError"],

@@ -3,7 +3,9 @@
 from retail_insight.timing.fitting import NBD, TimingModel, TimingResults, check_summary
 from retail_insight.timing.geometric import BGCNBD, BGNBD, MBGNBD, alive_history, simulate_leaving
 from retail_insight.timing.pareto import GGomNBD, ParetoNBD, simulate_lifetimes
+from retail_insight.timing.spend import GammaGamma, LifetimeValue, SpendResults, clv, dert
 from retail_insight.timing.summary import customer_summary
 
-__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "GGomNBD", "ParetoNBD", "TimingModel", "TimingResults", "alive_history", "check_summary",
-           "customer_summary", "simulate_leaving", "simulate_lifetimes"]
+__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "GGomNBD", "GammaGamma", "LifetimeValue", "ParetoNBD", "SpendResults",
+           "TimingModel", "TimingResults", "alive_history", "check_summary", "clv", "customer_summary", "dert", "simulate_leaving",
+           "simulate_lifetimes"]

@@ -1,0 +1,170 @@
+"""Spend and lifetime value: published estimates, integrals to thirty digits, bad input, and values that came true."""
+
+import warnings
+from importlib.metadata import PackageNotFoundError, files
+
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+
+from retail_insight.contract import load_shop
+from retail_insight.timing import (
+    BGNBD,
+    MBGNBD,
+    NBD,
+    GammaGamma,
+    ParetoNBD,
+    clv,
+    customer_summary,
+    dert,
+    simulate_lifetimes,
+)
+from retail_insight.timing.spend import (
+    discounted_by_parts,
+    discounted_if_alive,
+    discounted_time,
+    simulate_spend,
+    spend_correlation,
+)
+
+
+def published(name: str) -> str:
+    "A data file of the package lifetimes, which is read and never imported."
+    try:
+        return str(next(f for f in files("lifetimes") or [] if f.name == name).locate())
+    except (PackageNotFoundError, StopIteration):
+        pytest.skip(f"the package lifetimes, whose {name} is wanted as data, is not installed")
+
+
+@pytest.fixture(scope="module")
+def tenth() -> pd.DataFrame:
+    "CDNOW, the tenth of the papers: 2,357 customers, 39 weeks and 39 weeks of holdout, times in weeks."
+    log = pd.read_csv(published("CDNOW_sample.txt"), sep=r"\s+", names=["id", "customer_id", "date", "discs", "amount"], dtype=str)
+    log = log.assign(transaction_id=[f"{i}" for i in range(len(log))], line=1, date=pd.to_datetime(log["date"]), quantity=log["discs"].astype(int).clip(lower=1), amount=log["amount"].astype(float))
+    columns = {c: c for c in ("transaction_id", "line", "customer_id", "quantity", "amount")} | {"timestamp": "date", "product_id": "= 'cd'"}
+    return customer_summary(load_shop(log, timestamps="local", columns={"transactions": columns}), "W", split="1997-09-30")
+
+
+def test_published_spend(tenth):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        fitted = GammaGamma(tenth).fit()
+    assert fitted.converged and fitted.nobs == 946 and fitted.model.one_time == 2357 - 946
+    np.testing.assert_allclose(fitted.params, [6.2493, 3.7443, 15.4443], atol=1e-3)
+    assert abs(fitted.llf + 4055.9177) < 1e-4
+    assert abs(fitted.new_customer - fitted.predict(tenth[tenth["frequency"] == 0])["spend"]).max() < 1e-9
+
+
+def test_published_dert(tenth):
+    discount = 1.15 ** (365.25 / 7 / 52) - 1 # the papers count 52 weeks to a year
+    total = dert(ParetoNBD(tenth).fit(), discount)["dert"].sum()
+    assert abs(total - 7205.5) < .1 # CLVTools says 7207.8
+
+
+def test_every_start_reaches_the_top_of_spend(tenth):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        best, rng = GammaGamma(tenth).fit(), np.random.default_rng(1)
+        for _ in range(20):
+            start = best.params * np.exp(rng.uniform(-2, 2, 3))
+            assert abs(GammaGamma(tenth).fit(start=start).llf - best.llf) < 1e-5, start
+
+
+def test_spend_is_the_same_in_another_currency(tenth):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        here, there = (GammaGamma(tenth.assign(mean_spend=tenth["mean_spend"] * rate)).fit() for rate in (1, 160))
+    np.testing.assert_allclose(there.params, here.params * [1, 1, 160], rtol=1e-5)
+    np.testing.assert_allclose(there.predict()["spend"], 160 * here.predict()["spend"], rtol=1e-6)
+
+
+def test_discounted_time_keeps_its_digits():
+    rng = np.random.default_rng(2)
+    for s, base, rate in np.exp(rng.uniform(np.log([.01, .1, 1e-6]), np.log([500, 1e5, .5]), (150, 3))):
+        with mpmath.workdps(30):
+            known = float(base * mpmath.hyperu(1, 2 - mpmath.mpf(s), mpmath.mpf(rate) * base))
+        assert abs(discounted_time(s, base, rate) / known - 1) < 1e-9, (s, base, rate)
+
+
+@pytest.mark.parametrize("model, point", [(BGNBD, [.24, 4.4, .79, 2.43]), (MBGNBD, [.52, 6.2, .9, 1.6])])
+def test_discounted_visits_of_those_who_leave_after_a_visit(model, point):
+    people = pd.DataFrame({"frequency": [0, 2, 26], "recency": [0, 30.4, 30.86], "age": [38.9, 38.9, 31.0]})
+    made = model(people)
+    r, alpha, a, b = point
+    values = discounted_if_alive(made, made.natural(np.log(point)), made.data, .0027)
+    for x, age, value in zip(made.data["frequency"], made.data["age"], values, strict=True):
+        k, c, stay = r + x, alpha + age, b + x + made.early
+        with mpmath.workdps(20):
+            known = mpmath.quad(lambda u, k=k, c=c, stay=stay: mpmath.exp(-.0027 * u) * k / c * mpmath.hyp2f1(k + 1, a, a + stay, -u / c), [0, 1, 5, 20, 100, 1000, 5000, 20000])
+        assert abs(value / float(known) - 1) < 1e-6
+
+
+def test_nobody_leaves_and_the_sum_is_known():
+    people = pd.DataFrame({"frequency": [0, 3], "recency": [0.0, 5.0], "age": [10.0, 10.0]})
+    model = NBD(people)
+    natural = model.natural(np.log([.5, 4.0]))
+    rate = (.5 + model.data["frequency"]) / (4 + model.data["age"])
+    np.testing.assert_allclose(discounted_by_parts(model, natural, model.data, .01), rate / .01, rtol=1e-9)
+    np.testing.assert_allclose(discounted_by_parts(model, natural, model.data, .01, 30.0), rate * -np.expm1(-.3) / .01, rtol=1e-9)
+
+
+def crowd(n: int, seed: int) -> pd.DataFrame:
+    frame = simulate_lifetimes(n, .55, 10.6, .6, 11.7, age=39.0, holdout=52, seed=seed)
+    frame = frame.join(simulate_spend(frame["frequency"], 6.25, 3.74, 15.44, seed=seed + 1))
+    frame.attrs["unit"] = "W"
+    return frame
+
+
+def test_correlation_is_zero_where_spend_is_independent():
+    inside = 0
+    for seed in range(100):
+        found = spend_correlation(crowd(2000, 2 * seed))
+        inside += found["lower"] < 0 < found["upper"]
+    assert inside >= 88 # of 95 expected
+
+
+def test_value_in_blocks_is_value_at_once():
+    frame = crowd(3000, 5)
+    pareto, spend = ParetoNBD(frame).fit(), GammaGamma(frame).fit()
+    whole = clv(pareto, spend, .1, margin=.4, alpha=.1, draws=20)
+    from retail_insight.timing.spend import Worth, check_spend, discount_rate
+    worth = Worth(pareto, spend, check_spend(frame).to_numpy(), pareto.model.prepare(None), discount_rate(.1, "W"), np.inf, np.array([.4]))
+    lower, upper, _ = worth.intervals(.1, 20, 0, block=700)
+    np.testing.assert_allclose(whole.frame["value_lower"], lower, rtol=1e-12)
+    np.testing.assert_allclose(whole.frame["value_upper"], upper, rtol=1e-12)
+    others = frame.sample(50, random_state=1)
+    np.testing.assert_allclose(clv(pareto, spend, .1, others, margin=.4).frame["value"], whole.frame.loc[others.index, "value"], rtol=1e-9)
+    assert abs(whole.monthly.sum() / clv(pareto, spend, .1, margin=.4, horizon=60 * 365.25 / 12 / 7).total["value"] - 1) < 1e-9
+
+
+def test_a_ridge_leaves_intervals_finite():
+    rng = np.random.default_rng(3)
+    age, rate = 40.0, rng.gamma(1.4, 1 / 1.4, 800) # nobody leaves, so lifetimes lie on a ridge
+    x = rng.poisson(rate * age)
+    frame = pd.DataFrame({"frequency": x, "recency": np.where(x > 0, age * rng.random(800) ** (1 / np.maximum(x, 1)), 0), "age": age})
+    frame.attrs["unit"] = "W"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = ParetoNBD(frame).fit()
+        told = dert(fitted, .1, horizon=26.0, alpha=.05, draws=30)
+    assert np.isfinite(told).all().all()
+    assert (told["dert_upper"] / told["dert"]).max() < 1.5
+
+
+BAD = [
+    (lambda f: GammaGamma(f.assign(mean_spend=f["mean_spend"].where(f.index != f["mean_spend"].first_valid_index(), 0.0))), "mean_spend must be above 0 for a customer with repeat visits; 1 of"),
+    (lambda f: GammaGamma(f.assign(mean_spend=np.nan)), "mean_spend must be"),
+    (lambda f: GammaGamma(f.drop(columns="mean_spend")), "mean_spend not among its columns"),
+    (lambda f: GammaGamma(f.assign(frequency=0, recency=0.0)), "came back"),
+    (lambda f: dert(ParetoNBD(f).fit(), 0.0), "no bound"),
+    (lambda f: dert(ParetoNBD(f).fit(), .1, horizon=-1.0), "no time ahead"),
+    (lambda f: dert(ParetoNBD(pd.DataFrame(f.to_dict())).fit(), .1), "attrs['unit']"),
+    (lambda f: clv(ParetoNBD(f).fit(), GammaGamma(f).fit(), margin=np.nan), "no share of spend"),
+    (lambda f: clv(ParetoNBD(f).fit(), GammaGamma(f.iloc[5:]).fit()), "not to the same")]
+
+
+@pytest.mark.parametrize("ask, said", BAD, ids=range(len(BAD)))
+def test_what_is_wrong_is_named(ask, said):
+    with pytest.raises(ValueError, match=said.replace("[", r"\[").replace("]", r"\]")):
+        ask(crowd(400, 9))
