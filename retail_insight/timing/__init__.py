@@ -5,7 +5,8 @@ from retail_insight.timing.geometric import BGCNBD, BGNBD, MBGNBD, alive_history
 from retail_insight.timing.pareto import GGomNBD, ParetoNBD, simulate_lifetimes
 from retail_insight.timing.spend import GammaGamma, LifetimeValue, SpendResults, clv, dert
 from retail_insight.timing.summary import customer_summary
+from retail_insight.timing.varying import VaryingParetoNBD, VaryingResults, customer_visits, simulate_varying
 
 __all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "GGomNBD", "GammaGamma", "LifetimeValue", "ParetoNBD", "SpendResults",
-           "TimingModel", "TimingResults", "alive_history", "check_summary", "clv", "customer_summary", "dert", "simulate_leaving",
-           "simulate_lifetimes"]
+           "TimingModel", "TimingResults", "VaryingParetoNBD", "VaryingResults", "alive_history", "check_summary", "clv",
+           "customer_summary", "customer_visits", "dert", "simulate_leaving", "simulate_lifetimes", "simulate_varying"]

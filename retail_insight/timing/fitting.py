@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'Evaluated', 'check_summary', 'distinct_rows', 'compiled', 'Rows', 'design', 'free_directions', 'TimingModel',
-           'maximise', 'newton_step', 'TimingResults', 'gamma_ratio', 'add_gamma_part', 'NBD']
+           'maximise', 'newton_step', 'deviations', 'TimingResults', 'gamma_ratio', 'add_gamma_part', 'NBD']
 
 # %% ../../nbs/05a_fitting.ipynb #9f676591
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +88,7 @@ class Rows:
         hessian[:, diagonal, diagonal] += score
         return Rows(self.loglike, score, hessian, self.alive)
 
-# %% ../../nbs/05a_fitting.ipynb #ced987a0
+# %% ../../nbs/05a_fitting.ipynb #904523d5
 def design(formula: str | None, data: pd.DataFrame, spec: Any = None) -> tuple[pd.DataFrame, Any]: # columns, and how to make them again
     "The columns of a one-sided formula without its intercept. ValueError for missing values or levels that the fit did not see."
     if formula is None:
@@ -102,7 +102,7 @@ def design(formula: str | None, data: pd.DataFrame, spec: Any = None) -> tuple[p
     table = pd.DataFrame(matrix).astype(float).drop(columns="Intercept", errors="ignore")
     bad = ~np.isfinite(table.to_numpy()).all(axis=1)
     if bad.any():
-        raise ValueError(f"covariates of {formula!r}: {int(bad.sum())} of {len(table)} customers have a missing or infinite value, first {table.index[bad][0]!r}. Fill them, or leave these customers out.")
+        raise ValueError(f"covariates of {formula!r}: {int(bad.sum())} of {len(table)} rows have a missing or infinite value, first {table.index[bad][0]!r}. Fill them, or leave these rows out.")
     return table, matrix.model_spec
 
 # %% ../../nbs/05a_fitting.ipynb #34b43d68
@@ -290,7 +290,13 @@ def newton_step(score: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, flo
     length = np.where(curved, slope / np.where(curved, bend, 1), 0)
     return axes @ length, float(slope @ length) / 2, bool((np.abs(slope[~curved]) < 1e-3).all() and bend.max() > 0)
 
-# %% ../../nbs/05a_fitting.ipynb #9849a918
+# %% ../../nbs/05a_fitting.ipynb #c2155ad0
+def deviations(covariance: np.ndarray) -> np.ndarray:
+    "Roots of the diagonal, not a number where it is negative."
+    with np.errstate(invalid="ignore"):
+        return np.sqrt(np.diag(covariance))
+
+# %% ../../nbs/05a_fitting.ipynb #bcdd3eaa
 @dataclass(frozen=True, eq=False)
 class TimingResults:
     "A fitted model of return, in statsmodels' manner."
@@ -355,12 +361,12 @@ class TimingResults:
 
     @property
     def bse(self) -> pd.Series:
-        "Standard errors of `params`."
-        return pd.Series(np.sqrt(np.diag(self.cov_params())), index=self.names, name="std err")
+        "Standard errors of `params`; not a number where the likelihood does not bend."
+        return pd.Series(deviations(self.cov_params().to_numpy()), index=self.names, name="std err")
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame: # `lower, upper`
         "Intervals; those of natural parameters are formed on their logarithms."
-        k, half = len(self.model.names), stats.norm.ppf(1 - alpha / 2) * np.sqrt(np.diag(self._cov_logs))
+        k, half = len(self.model.names), stats.norm.ppf(1 - alpha / 2) * deviations(self._cov_logs)
         ends = np.c_[self.theta - half, self.theta + half]
         ends[:k] = np.exp(ends[:k])
         return pd.DataFrame(ends, index=self.names, columns=["lower", "upper"])
@@ -387,7 +393,7 @@ class TimingResults:
         k, said = len(self.model.names), []
         if not self.converged:
             said.append("The search did not converge: do not use these estimates.")
-        error, sought = np.sqrt(np.maximum(np.diag(self._cov_logs), 0)), np.abs(self.model.free).sum(axis=1) > 0
+        error, sought = deviations(self._cov_logs), np.abs(self.model.free).sum(axis=1) > 0
         edge = [n for n, v, f in zip(self.model.names, self.theta[:k], sought[:k], strict=True) if f and abs(v) > 9]
         if edge:
             said.append(f"The optimum lies at a bound, where {', '.join(f'{n} runs to ' + ('0' if self.params[n] < 1 else 'infinity') for n in edge)}: "

@@ -73,7 +73,7 @@ def pareto_terms(r: Any, alpha: Any, s: Any, beta: Any, x: Any, recency: Any, ag
         hessian[i, 1, 1], hessian[i, 1, 2], hessian[i, 1, 3] = h11 - e1 * e1, h12 - e1 * e2, h13 - e1 * e3
         hessian[i, 2, 2], hessian[i, 2, 3], hessian[i, 3, 3] = h22 - e2 * e2, h23 - e2 * e3, h33 - e3 * e3
 
-# %% ../../nbs/05c_pareto.ipynb #11d9ddd4
+# %% ../../nbs/05c_pareto.ipynb #50cd2890
 class ParetoNBD(TimingModel):
     """Pareto/NBD: a customer may leave at any moment (Schmittlein, Morrison and Colombo 1987, Management Science 33(1)).
 
@@ -103,7 +103,7 @@ class ParetoNBD(TimingModel):
         span = (self.weights @ age + 1e-9) / self.weights.sum()
         return np.array([0.7, 0.7 * (self.weights @ age + 1e-9) / max(self.weights @ x, 0.5), 0.6, span / 3])
 
-def time_left(s: np.ndarray, base: np.ndarray, horizon: float) -> np.ndarray:
+def time_left(s: np.ndarray, base: np.ndarray, horizon: float | np.ndarray) -> np.ndarray:
     "Expected time as a customer within the horizon, of one who is alive: the integral of (base / (base + u)) ** s."
     growth, power = np.log1p(horizon / base), 1 - s
     near = np.abs(power * growth) < 1e-9

@@ -1,0 +1,159 @@
+"""Pareto/NBD with covariates that change over time: its integral, its optimum, known crowds, and bad input."""
+
+import mpmath
+import numpy as np
+import pandas as pd
+import pytest
+
+from retail_insight.timing import ParetoNBD, VaryingParetoNBD, simulate_varying
+
+TRUTH = {"r": .8, "alpha": 6.0, "s": .6, "beta": 12.0, "transaction: season": .5, "transaction: letter": .7, "lifetime: letter": -.8}
+FORMULAS = dict(transaction="~ season + letter", lifetime="~ letter")
+
+
+def crowd(n: int, seed: int, weeks: int = 104):
+    "Customers with a weekly season that all share and letters of their own."
+    born = pd.Series(pd.Timestamp("2022-01-04") + pd.to_timedelta(np.arange(n) % 84, unit="D"), index=[f"c{i}" for i in range(n)])
+    periods = pd.DataFrame({"customer_id": np.repeat(born.index, weeks), "start": np.tile(pd.date_range("2022-01-03", periods=weeks, freq="7D"), n)})
+    periods["season"] = np.cos(2 * np.pi * (periods["start"].dt.day_of_year - 350) / 365.25)
+    periods["letter"] = np.random.default_rng(1000 + seed).binomial(1, .2, len(periods)).astype(float)
+    return *simulate_varying(born, periods, TRUTH, "2022-12-31", holdout=26, seed=seed, **FORMULAS), periods
+
+
+@pytest.fixture(scope="module")
+def known():
+    return crowd(600, 0)
+
+
+def obvious(theta, summary, visits, periods, who):
+    "The log-likelihood of one customer to eighteen digits, period by period."
+    r, alpha, s, beta, season, letter, leave = map(mpmath.mpf, theta)
+    row, own = summary.loc[who], periods[periods["customer_id"] == who]
+    begin = ((own["start"] - row["first_visit"]) / pd.Timedelta(weeks=1)).to_numpy()
+    ends = np.append(begin[1:], begin[-1] + 1)
+    begin, ends = np.clip(begin, 0, row["age"]), np.clip(ends, 0, row["age"])
+    rate = [mpmath.exp(season * a + letter * b) for a, b in zip(own["season"], own["letter"], strict=True)]
+    hazard = [mpmath.exp(leave * b) for b in own["letter"]]
+    at_a, at_b, gone = alpha, beta, mpmath.mpf(0)
+    for lo, hi, a, b in zip(begin, ends, rate, hazard, strict=True):
+        start = max(lo, row["recency"])
+        if hi > start:
+            gone += mpmath.quad(lambda u, lo=lo, a=a, b=b, at_a=at_a, at_b=at_b: (at_a + a * (u - lo)) ** -(r + row["frequency"]) * (at_b + b * (u - lo)) ** -(s + 1) * b,
+                                [start, hi], method="gauss-legendre")
+        at_a, at_b = at_a + a * (hi - lo), at_b + b * (hi - lo)
+    days = visits.loc[visits["customer_id"] == who, "day"].iloc[1:]
+    days = days[(days - row["first_visit"]) / pd.Timedelta(weeks=1) <= row["age"]]
+    at = np.searchsorted(own["start"].to_numpy(), days.to_numpy(), side="right") - 1
+    front = mpmath.loggamma(r + row["frequency"]) - mpmath.loggamma(r) + r * mpmath.log(alpha) + s * mpmath.log(beta) + sum(mpmath.log(rate[j]) for j in at)
+    return float(front + mpmath.log(at_a ** -(r + row["frequency"]) * at_b ** -s + s * gone))
+
+
+def test_the_likelihood_is_the_integral(known):
+    summary, visits, periods = known
+    model = VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+    order = summary["frequency"].sort_values().index
+    some = [*order[[0, 200, 400, 500]], *order[-3:]]
+    for point in (list(TRUTH.values()), [3.0, .7, .05, 40.0, -2.0, 1.5, 2.0]):
+        natural = np.array(point)
+        theta = np.append(np.log(natural[:4]), natural[4:])
+        rows = pd.Series(model.rows_at(theta).loglike, summary.index)
+        with mpmath.workdps(18):
+            for who in some:
+                exact = obvious(point, summary, visits, periods, who)
+                assert abs(rows[who] - exact) < 1e-9 * max(1, abs(exact)), (who, point)
+
+
+def test_covariates_that_do_not_change_are_static(known):
+    summary, visits, periods = known
+    near = periods.assign(near=periods["customer_id"].str[1:].astype(int) % 3 / 2)
+    static = ParetoNBD(summary.assign(near=near.groupby("customer_id")["near"].first()), transaction="~ near", lifetime="~ near").fit()
+    varying = VaryingParetoNBD(summary, near, visits, transaction="~ near", lifetime="~ near").fit()
+    assert abs(varying.llf - static.llf) < 1e-7
+    np.testing.assert_allclose(varying.params, static.params, rtol=1e-4)
+    np.testing.assert_allclose(varying.bse, static.bse, rtol=1e-4)
+    asked = summary.assign(near=near.groupby("customer_id")["near"].first())
+    np.testing.assert_allclose(varying.predict(26), static.predict(26, asked), rtol=1e-4)
+
+
+def test_no_start_finds_more(known):
+    summary, visits, periods = known
+    model = VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+    best, rng = model.fit(), np.random.default_rng(5)
+    assert best.converged and best.llf >= ParetoNBD(summary).fit().llf
+    for _ in range(10):
+        found = model.fit(start=[*best.params[:4] * np.exp(rng.uniform(-2, 2, 4)), *rng.normal(0, 1, 3)])
+        assert found.llf <= best.llf + 1e-6
+
+
+def test_known_crowds_are_found_again():
+    hits = []
+    for seed in range(20):
+        summary, visits, periods = crowd(400, seed, weeks=79)
+        fitted = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
+        theta = np.append(np.log(list(TRUTH.values())[:4]), list(TRUTH.values())[4:])
+        hits.append(abs(fitted.theta - theta) <= 2 * np.sqrt(np.diag(fitted._cov_logs)))
+    assert np.mean(hits) >= .9 and np.mean(hits, axis=0).min() >= .8
+
+
+def test_expected_visits_come(known):
+    summary, visits, periods = known
+    truth = VaryingParetoNBD(summary, periods, visits, **FORMULAS, fixed=TRUTH)
+    ahead = truth.results(truth, truth.known, True, 0).predict(26)
+    came = summary["holdout_frequency"]
+    z = (came.sum() - ahead["expected"].sum()) / np.sqrt(((came - ahead["expected"]) ** 2).sum())
+    assert abs(z) < 3
+    assert abs(ahead["p_alive"].mean() - summary["alive"].mean()) < .05 and abs(ahead["p_active"].mean() - (came > 0).mean()) < .05
+
+
+def test_robust_errors_and_intervals(known):
+    summary, visits, periods = known
+    model = VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+    fitted, robust = model.fit(), model.fit(cov_type="robust")
+    assert (abs(robust.bse / fitted.bse - 1) < .6).all()
+    ahead = fitted.predict(4, summary.head(5), alpha=.1, draws=50)
+    assert ((ahead["expected_lower"] <= ahead["expected"]) & (ahead["expected"] <= ahead["expected_upper"])).all()
+
+
+def test_one_coefficient_in_both_processes(known):
+    summary, visits, periods = known
+    free = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
+    tied = VaryingParetoNBD(summary, periods, visits, **FORMULAS, equal=["letter"]).fit()
+    assert tied.params["transaction: letter"] == pytest.approx(tied.params["lifetime: letter"])
+    test = free.compare_lr_test(tied)
+    assert test["df"] == 1 and test["statistic"] > 0
+
+
+BAD = [
+    (lambda s, v, p: (s, p.drop(columns="start"), v), "start is not among the columns"),
+    (lambda s, v, p: (s, p.iloc[:0], v), "there is no row"),
+    (lambda s, v, p: (s, p.assign(start=p["start"].where(p.index != 5)), v), "missing in 1 of"),
+    (lambda s, v, p: (s, pd.concat([p, p.iloc[[0]]]), v), "come twice in 1 of"),
+    (lambda s, v, p: (s, p[p["customer_id"] != "c3"], v), "first 'c3', whose covariate has no row"),
+    (lambda s, v, p: (s, p[p["start"] > "2022-03-01"], v), "begins too late"),
+    (lambda s, v, p: (s, p[p["start"] < "2022-06-01"], v), "ends too early"),
+    (lambda s, v, p: (s, p.assign(letter=p["letter"].where(p.index != 9)), v), "missing or infinite"),
+    (lambda s, v, p: (s, p, v.groupby("customer_id").head(1)), "another number of repeat visits"),
+    (lambda s, v, p: (s.drop(columns="first_visit"), p, v), "first_visit is not given"),
+    (lambda s, v, p: (s.assign(frequency=-1), p, v), "whole numbers"),
+    (lambda s, v, p: (s, p.groupby("customer_id").head(1), v), "Give period_days")]
+
+
+@pytest.mark.parametrize("change, said", BAD, ids=[said for _, said in BAD])
+def test_periods_that_cannot_work(change, said, known):
+    small = known[0].head(10)
+    summary, periods, visits = change(small, known[1][known[1]["customer_id"].isin(small.index)], known[2][known[2]["customer_id"].isin(small.index)].reset_index(drop=True))
+    with pytest.raises(ValueError, match=said):
+        VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+
+
+def test_other_arguments_that_cannot_work(known):
+    summary, visits, periods = known
+    with pytest.raises(ValueError, match="no covariate is given"):
+        VaryingParetoNBD(summary, periods, visits)
+    with pytest.raises(ValueError, match="'income' cannot be equal"):
+        VaryingParetoNBD(summary, periods, visits, **FORMULAS, equal=["income"])
+    fitted = VaryingParetoNBD(summary, periods, visits, transaction="~ letter").fit()
+    with pytest.raises(ValueError, match="no time ahead"):
+        fitted.predict(0)
+    with pytest.raises(ValueError, match="ends too early"):
+        fitted.predict(104)
