@@ -15,7 +15,7 @@ CHAPTERS = {
     "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD", "GammaGamma", "clv", "dert",
                "VaryingParetoNBD", "customer_visits"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers", "describe_demand"],
-    "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS"],
+    "forecast": ["forecast_demand", "backtest", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS", "Naive", "SeasonalNaive", "Average", "Croston", "TSB", "ADIDA", "IMAPA"],
     "report": ["run_workbook", "StageError"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}

@@ -30,6 +30,7 @@ from retail_insight.forecast.core import (
     with_planned,
     is_local,
 )
+from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 
 __all__ = [
@@ -66,4 +67,13 @@ __all__ = [
     "FORMS",
     "ETSResults",
     "Form",
+    "ADIDA",
+    "IMAPA",
+    "TSB",
+    "Average",
+    "Croston",
+    "Naive",
+    "RepeatResults",
+    "SaleResults",
+    "SeasonalNaive",
 ]

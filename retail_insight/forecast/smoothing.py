@@ -8,7 +8,7 @@ __all__ = ['FORMS', 'AUTO', 'LANES', 'ALPHA', 'BETA', 'GAMMA', 'PHI', 'LEVEL', '
            'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope', 'own_term', 'make_tile', 'add_products',
            'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile', 'judge', 'next_try', 'polish',
            'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form', 'fit_forms', 'begins', 'by_mean',
-           'ETSResults', 'last_states', 'params_table', 'ETS', 'fit_panel']
+           'check_roll', 'ETSResults', 'last_states', 'params_table', 'ETS', 'fit_panel']
 
 # %% ../../nbs/09a_smoothing.ipynb #20b80bac
 from collections import namedtuple
@@ -504,7 +504,7 @@ def fit_forms(
     start[0] += centre
     return replace(found, start=start, total=found.total * spread ** 2, aicc=found.aicc + 2 * periods * np.log(spread))
 
-# %% ../../nbs/09a_smoothing.ipynb #065962b4
+# %% ../../nbs/09a_smoothing.ipynb #e96a1286
 def begins(values: np.ndarray) -> np.ndarray: # period x series
     "The row of each series' first observation; all rows where there is none."
     known = np.isfinite(values)
@@ -512,11 +512,18 @@ def begins(values: np.ndarray) -> np.ndarray: # period x series
 
 def by_mean(matrix: pd.DataFrame, reasons: pd.Series) -> tuple[np.ndarray, np.ndarray]: # mean and spread, by series
     "What is expected of a series that no model was fitted to."
-    hollow = reasons.isin(["nothing observed", "missing or infinite periods"]).to_numpy()
+    hollow = (reasons == "nothing observed").to_numpy()
     safe = matrix.replace([np.inf, -np.inf], np.nan)
     return np.where(hollow, np.nan, safe.mean()), np.where(hollow, np.nan, np.where(reasons.isin(["all zero", "constant"]), 0., safe.std()))
 
-# %% ../../nbs/09a_smoothing.ipynb #7fcd9c99
+def check_roll(seen: pd.DataFrame, demand: Demand | pd.DataFrame) -> pd.DataFrame:
+    "The matrix of a panel that begins as `seen` does. ValueError for another panel."
+    matrix, _ = panel_of(demand)
+    if not matrix.columns.equals(seen.columns) or not matrix.index[:len(seen)].equals(seen.index):
+        raise ValueError(f"roll: the panel must hold the same {seen.shape[1]} series and begin with the same {len(seen)} periods. Fit anew, or give the whole panel.")
+    return matrix
+
+# %% ../../nbs/09a_smoothing.ipynb #82a5cc86
 @dataclass(frozen=True, eq=False)
 class ETSResults(LinearResults):
     "Exponential smoothing, fitted to every series; `params` says the form, its parameters and the level and trend now."
@@ -538,9 +545,7 @@ class ETSResults(LinearResults):
 
     def roll(self, demand: Demand | pd.DataFrame) -> "ETSResults":
         "The same parameters after more periods: the panel from its first period to a later last one. ValueError for another panel."
-        matrix, _ = panel_of(demand)
-        if not matrix.columns.equals(self.matrix.columns) or not matrix.index[:len(self.matrix)].equals(self.matrix.index):
-            raise ValueError(f"roll: the panel must hold the same {self.matrix.shape[1]} series and begin with the same {len(self.matrix)} periods. Fit anew, or give the whole panel.")
+        matrix = check_roll(self.matrix, demand)
         return replace(self, matrix=matrix, state=last_states(matrix.to_numpy(float), begins(self.matrix.to_numpy(float)), self.theta, self.start)[0])
 
 # %% ../../nbs/09a_smoothing.ipynb #601f2ece
