@@ -11,7 +11,7 @@ CHAPTERS = {
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles", "publish", "Published"],
-    "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments"],
+    "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments", "infer_demographics", "Demographics"],
     "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD", "GammaGamma", "clv", "dert",
                "VaryingParetoNBD", "customer_visits"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers", "describe_demand"],

@@ -1,5 +1,6 @@
 """The second tier: what a customer is like, in how they shop and what they choose."""
 
+from retail_insight.lifestyle.demographics import Demographics, infer_demographics
 from retail_insight.lifestyle.pattern import PatternResults, consumption_pattern
 from retail_insight.lifestyle.segments import (
     LifestyleAxes,
@@ -13,12 +14,14 @@ from retail_insight.lifestyle.space import TasteSpace, taste_space
 from retail_insight.lifestyle.taste import TasteIndex, taste_index
 
 __all__ = [
+    "Demographics",
     "LifestyleAxes",
     "PatternResults",
     "Segments",
     "TasteIndex",
     "TasteSpace",
     "consumption_pattern",
+    "infer_demographics",
     "lifestyle_axes",
     "lifestyle_segments",
     "migration_table",
