@@ -16,17 +16,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 
 from retail_insight.contract import corner_tables, load_shop
+from retail_insight.profile import Profiles, build_profiles, group_table
 from retail_insight.report import (
     choose_demand,
     defuse,
     main,
-    profile_table,
+    publish_profiles,
     say,
-    segment_table,
+    what_was_lost,
     whole_path,
     write_table,
 )
@@ -48,12 +50,12 @@ def write_shop(folder: Path, **tables: pd.DataFrame) -> Path:
 
 
 def hostile() -> dict[str, pd.DataFrame]:
-    "Forty customers with names that can be searched for, and products that are up to no good."
+    "Two hundred customers with names that can be searched for, and products that are up to no good."
     tables = corner_tables()
     lines, people = tables["transactions"], tables["customers"]
-    copies = [lines.assign(customer_id="PERSON-" + lines["customer_id"] + f"-{i}-X", transaction_id=lines["transaction_id"].astype(str) + f"-{i}") for i in range(10)]
+    copies = [lines.assign(customer_id="PERSON-" + lines["customer_id"] + f"-{i}-X", transaction_id=lines["transaction_id"].astype(str) + f"-{i}") for i in range(40)]
     tables["transactions"] = pd.concat(copies, ignore_index=True)
-    tables["customers"] = pd.concat([people.assign(customer_id="PERSON-" + people["customer_id"] + f"-{i}-X") for i in range(10)], ignore_index=True)
+    tables["customers"] = pd.concat([people.assign(customer_id="PERSON-" + people["customer_id"] + f"-{i}-X") for i in range(40)], ignore_index=True)
     tables["products"]["category"] = tables["products"]["category"].replace({"DAIRY": "=cmd|' /C calc'!A0", "BREAD": "<script>alert(1)</script>", "BEER": "$x^{$"})
     tables["customers"]["email"] = tables["customers"]["customer_id"] + "@example.org"
     return tables
@@ -92,16 +94,71 @@ def test_no_customer_is_named(run):
     for path in (p for p in out.rglob("*") if p.is_file()):
         assert b"PERSON-" not in path.read_bytes(), path.name
     profiles = pd.read_parquet(out / "tables" / "profiles.parquet")
-    assert profiles["customer"].str.fullmatch("[0-9a-f]{16}").all() and profiles["customer"].is_unique
-    assert (pd.read_parquet(out / "tables" / "segments.parquet")["customers"] >= 10).all()
+    assert len(profiles) and profiles["customer"].str.fullmatch("[0-9a-f]{16}").all() and profiles["customer"].is_unique
+    for table in ("segments", "demographics"):
+        assert (pd.read_parquet(out / "tables" / f"{table}.parquet")["customers"] >= 10).all()
 
 
-def test_pseudonyms_need_the_key(tmp_path):
-    first, again, other = (tmp_path / name for name in ("a", "b", "c"))
-    for folder, key in ((first, "k1"), (again, "k1"), (other, "k2")):
-        assert call("profile", "--data", "corner", "--out", folder, RETAIL_INSIGHT_KEY=key).returncode == 0
-    a, b, c = (set(pd.read_parquet(f / "profiles.parquet")["customer"]) for f in (first, again, other))
-    assert a == b and not a & c
+def test_whoever_knows_a_customer_finds_ten_rows_of_the_report_or_none(run, tmp_path):
+    out, _ = run
+    rows = pd.read_parquet(out / "tables" / "profiles.parquet").drop(columns="customer")
+    assert len(rows.columns) <= 5 and rows.value_counts().min() >= 10
+    people = build_profiles(load_shop(write_shop(tmp_path / "market", **hostile()))).frame
+    exact = {str(v) for c in ("spend", "spend_last", "mean_basket", "first_visit", "last_visit", "recency_days", "tenure_days") for v in people[c]}
+    cells = {str(v) for t in ("profiles", "segments", "demographics") for row in pd.read_parquet(out / "tables" / f"{t}.parquet").itertuples(index=False) for v in row[:2]}
+    assert not cells & {x for x in exact if not x.isdigit()}
+    for table in ("segments", "demographics"):
+        told = set(pd.read_parquet(out / "tables" / f"{table}.parquet"))
+        assert told <= {"segment", "group", "of", "customers", "% of customers", "% of spend"}
+
+
+def test_pseudonyms_need_the_key_and_cannot_be_followed(tmp_path):
+    data = write_shop(tmp_path / "market", **hostile())
+    made = {}
+    for name, key, more in (("a", "k1", ()), ("b", "k1", ()), ("c", "k2", ()), ("d", "k1", ("--as-of", "2024-02-20"))):
+        assert call("profile", "--data", data, "--out", tmp_path / name, *more, RETAIL_INSIGHT_KEY=key).returncode == 0
+        made[name] = set(pd.read_parquet(tmp_path / name / "profiles.parquet")["customer"])
+    assert made["a"] == made["b"] and made["a"] and made["c"] and made["d"]
+    assert not made["a"] & made["c"] and not made["a"] & made["d"]
+
+
+@pytest.fixture(scope="module")
+def journey() -> Profiles:
+    return build_profiles(load_shop("complete_journey"))
+
+
+def without(profiles: Profiles, who: object) -> Profiles:
+    return Profiles(profiles.frame.drop(index=who), profiles.cuts, profiles.as_of)
+
+
+def drops(profiles: Profiles, targets, sample: float) -> float:
+    "How often the group that lost most customers from one table to the next is that of the one who left."
+    first = group_table(profiles, "segment", key="secret", sample=sample).set_index("segment")["customers"]
+    seconds = {who: group_table(without(profiles, who), "segment", key="secret", sample=sample).set_index("segment")["customers"] for who in targets}
+    return float(np.mean([first.sub(later, fill_value=0).idxmax() == profiles.frame["segment"][who] for who, later in seconds.items()]))
+
+
+def test_subtracting_two_tables_of_groups_gives_nobody_away(journey):
+    targets = journey.frame.index[::50]
+    assert drops(journey, targets, 1.0) == 1 # the attack works where there is no sample
+    luck = journey.frame["segment"].value_counts(normalize=True).max()
+    assert drops(journey, targets, 0.5) <= luck + 3 * np.sqrt(luck / len(targets))
+
+
+def test_a_table_of_groups_tells_no_sum_and_hides_one_persons_share(journey):
+    rich = journey.frame.assign(spend=journey.frame["spend"].where(journey.frame.index != journey.frame.index[0], 1e9))
+    told = [group_table(Profiles(rich, journey.cuts, journey.as_of), "segment", key=key) for key in "abcdefghijkl"]
+    assert {"segment", "customers", "share_of_customers", "share_of_spend"} == set(told[0])
+    hidden = [t["share_of_spend"].isna().sum() for t in told]
+    assert set(hidden) == {0, 2} # drawn or not; where drawn, a second share keeps the first
+    assert group_table(journey, "segment", key="a")["share_of_spend"].notna().all()
+
+
+def test_what_was_lost_is_told_in_tens(journey):
+    published = publish_profiles(journey, key="secret")
+    lost = what_was_lost(published)
+    assert len(lost) == len(published.frame.columns) - 1 <= 5 and lost["% kept"].between(0, 100).all() and (lost["% kept"] % 10 == 0).all()
+    assert "spend" in set(lost["column"]) and lost["% kept"].sum() > 100
 
 
 class Tags(HTMLParser):
@@ -258,8 +315,6 @@ def test_small_helpers_hold_at_their_edges(tmp_path):
     write_table(odd, "t", tmp_path)
     assert (tmp_path / "t.csv").read_text().splitlines() == ["who,'=head,n,when", "'@x,'+1,-2.5,2024-01-01"]
     assert say("{a} {b} {c}", a="[x](javascript:alert(1))", b=float("nan"), c=1e6) == r"\[x\]\(javascript\:alert\(1\)\) unknown 1,000,000"
-    frame = pd.DataFrame({"segment": ["a"] * 12 + ["b"] * 4 + [None] * 7, "spend": 1.})
-    assert segment_table(frame)["customers"].tolist() == [12, 11]
 
 
 def test_a_log_of_returns_has_no_demand_and_categories_that_nobody_bought_do_not_count():
@@ -271,9 +326,10 @@ def test_a_log_of_returns_has_no_demand_and_categories_that_nobody_bought_do_not
     assert choose_demand(load_shop({"transactions": lines, "products": strangers}, timestamps="local")).keys == ("product_id",)
 
 
-def test_a_profile_carries_only_what_the_contract_knows():
-    frame = pd.DataFrame({"spend": [1.0], "age_band": ["65+"], "email": ["a@example.org"]}, index=["ana"])
-    assert list(profile_table(frame, key="k")) == ["customer", "spend", "age_band"]
+def test_only_columns_that_a_report_knows_leave_the_house(journey):
+    frame = journey.frame.assign(email=[f"{who}@example.org" for who in journey.frame.index])
+    published = publish_profiles(Profiles(frame, journey.cuts, journey.as_of), key="k")
+    assert list(published.frame) == ["customer", "segment", "visits", "spend", "age_band", "household_size"]
 
 
 def test_an_embedded_name_goes_before_a_folder_of_that_name(tmp_path, monkeypatch):

@@ -35,7 +35,7 @@ from retail_insight.profile.growth import (
     revenue_tree,
     revenue_tree_by,
 )
-from retail_insight.profile.privacy import Published, merge_small_groups, pseudonymise, publish, suppress_cells
+from retail_insight.profile.privacy import Published, group_table, merge_small_groups, pseudonymise, publish, suppress_cells
 from retail_insight.profile.profiles import ASPECTS, Profiles, build_profiles, columns_of
 from retail_insight.profile.segments import (
     SegmentIndex,
@@ -81,6 +81,7 @@ __all__ = [
     "decision_hierarchy",
     "distance_km",
     "gain_loss",
+    "group_table",
     "main_choice",
     "merge_small_groups",
     "nearest_store",

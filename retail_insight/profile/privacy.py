@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NAMES', 'QUASI', 'pseudonymise', 'merge_small_groups', 'cell_ranges', 'suppress_cells', 'tighter', 'ladder', 'joined',
            'doublings', 'class_sizes', 'bits', 'choose_levels', 'differencing_risk', 'draw', 'Published',
-           'published_columns', 'diversity', 'publish', 'loss', 'crossed', 'candidates']
+           'published_columns', 'diversity', 'publish', 'loss', 'crossed', 'group_table', 'one_persons', 'candidates']
 
 # %% ../../nbs/02h_publish.ipynb #4b560c0e
 import hashlib
@@ -295,6 +295,31 @@ def crossed(profiles: Profiles, rows: str, columns: str, *, key: str, k: int, sa
     both, _ = draw(published_columns(profiles, [rows, columns]), (rows, columns, k, sample, str(profiles.as_of)), key=key, sample=sample)
     said = {c: ladder(both[c])[0] for c in (rows, columns)}
     return suppress_cells(pd.crosstab(said[rows], said[columns], rownames=[rows], colnames=[columns]), k=k)
+
+# %% ../../nbs/02h_publish.ipynb #9cab7863
+def group_table(
+    profiles: Profiles,
+    by: str,             # a column of the profiles
+    *,
+    key: str,            # a secret of the house
+    k: int = 10,
+    sample: float = .5,  # share of the customers that is drawn
+) -> pd.DataFrame:       # `by`, `customers` of the sample, `share_of_customers`, `share_of_spend` (0 to 1, empty where withheld)
+    "Groups of at least `k` customers drawn, and their shares; empty if all together are too few."
+    drawn, _ = draw(published_columns(profiles, [by, "spend"]), ("groups", by, k, sample, str(profiles.as_of)), key=key, sample=sample)
+    groups = drawn.groupby(ladder(drawn[by])[0].rename(by))["spend"]
+    counts = groups.agg(customers="size", spend="sum", largest="max").reset_index()
+    safe = merge_small_groups(counts, by, k=k)
+    shares = safe[["customers", "spend"]] / safe[["customers", "spend"]].sum()
+    shares["spend"] = shares["spend"].mask(one_persons(safe["spend"].astype(float), safe["largest"].astype(float)))
+    return safe[[by, "customers"]].join(shares.add_prefix("share_of_"))
+
+def one_persons(sums: pd.Series, largest: pd.Series) -> pd.Series: # by group; whether to withhold
+    "The groups of which one customer has more than half, and one more where that would be the only one."
+    hide = largest > sums / 2
+    if hide.sum() == 1 and len(hide) > 1:
+        hide[sums[~hide].idxmin()] = True
+    return hide
 
 # %% ../../nbs/02h_publish.ipynb #ef540a20
 def candidates(
