@@ -10,14 +10,20 @@ import pytest
 
 from retail_insight.contract import load_shop
 from retail_insight.timing import (
+    BGCNBD,
     BGNBD,
     MBGNBD,
     NBD,
     GammaGamma,
+    GGomNBD,
     ParetoNBD,
     clv,
     customer_summary,
     dert,
+    new_customer,
+    next_visit,
+    predict_visits,
+    simulate_leaving,
     simulate_lifetimes,
 )
 from retail_insight.timing.spend import (
@@ -168,3 +174,63 @@ BAD = [
 def test_what_is_wrong_is_named(ask, said):
     with pytest.raises(ValueError, match=said.replace("[", r"\[").replace("]", r"\]")):
         ask(crowd(400, 9))
+
+
+EVERY = [(NBD, [.385, 12.1], {}), (BGNBD, [.24, 4.4, .79, 2.43], {}), (MBGNBD, [.52, 6.2, .9, 1.6], {}), (ParetoNBD, [.55, 10.6, .6, 11.7], {}),
+         (GGomNBD, [.55, 10.6, .03, .6, 1.5], {}), (BGCNBD, [.52, 6.2, .9, 1.6], {"k": 3})]
+
+
+def at(model, frame, point, **options):
+    "Results at given parameters, without a fit."
+    made = model(frame, **options)
+    return made.results(made, np.log(np.array(point)), True, 0)
+
+
+@pytest.mark.parametrize("model, point, options", EVERY, ids=[m.__name__ for m, _, _ in EVERY])
+def test_the_whole_distribution_agrees_with_the_forecast(model, point, options):
+    people = pd.DataFrame({"frequency": [0, 0, 2, 26, 7, 300], "recency": [0, 0, 30.4, 30.86, 3, 30], "age": [38.9, 0, 38.9, 31, 39, 31.0], "log_gaps": 1.0})
+    fitted = at(model, people, point, **options)
+    for horizon in (.5, 13.0, 80.0):
+        told, ahead = predict_visits(fitted, horizon), fitted.predict(horizon)
+        np.testing.assert_allclose(told.pmf.sum(axis=1), 1, atol=1e-9)
+        assert (told.pmf.to_numpy().astype(float) >= 0).all()
+        np.testing.assert_allclose(told.pmf[0], 1 - ahead["p_active"], atol=1e-8)
+        if not options: # Erlang waits: the expectation is approximate
+            np.testing.assert_allclose(told.mean, ahead["expected"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("model, point, draw", [
+    (ParetoNBD, [.55, 10.6, .6, 11.7], lambda: simulate_lifetimes(40_000, .55, 10.6, .6, 11.7, age=39.0, seed=3)),
+    (MBGNBD, [.52, 6.2, .9, 1.6], lambda: simulate_leaving(40_000, .52, 6.2, .9, 1.6, age=39.0, early=1, seed=3)),
+    (BGNBD, [.24, 4.4, .79, 2.43], lambda: simulate_leaving(40_000, .24, 4.4, .79, 2.43, age=39.0, seed=3))])
+def test_a_new_customer_does_what_new_customers_do(model, point, draw):
+    fresh = draw()["frequency"]
+    fitted = at(model, pd.DataFrame({"frequency": [1], "recency": [1.0], "age": [2.0]}), point)
+    told = predict_visits(fitted, 39.0, new_customer(), most=5).pmf.iloc[0].to_numpy().astype(float)
+    seen = fresh.clip(upper=6).value_counts().sort_index().to_numpy()
+    assert ((told * 40_000 - seen) ** 2 / (told * 40_000)).sum() < 25 # chi-squared, 6 degrees of freedom
+    assert abs(fitted.predict(39.0, new_customer())["expected"].iloc[0] / fresh.mean() - 1) < .05
+
+
+def test_the_next_visit_is_the_inverse_of_p_active():
+    frame = crowd(300, 11)
+    frame.attrs |= {"split": "2024-05-31"}
+    fitted = ParetoNBD(frame).fit()
+    told = next_visit(fitted, alpha=.2)
+    for name, level in (("lower", .1), ("median", .5)):
+        there = np.isfinite(told[f"{name}_days"])
+        for days, row in zip(told.loc[there, f"{name}_days"].head(20), frame[there].head(20).index, strict=True):
+            assert fitted.predict(days / 7, frame.loc[[row]])["p_active"].iloc[0] >= level - 1e-9
+            assert days <= 1 or fitted.predict((days - 1) / 7, frame.loc[[row]])["p_active"].iloc[0] < level
+            assert told.loc[row, name] == pd.Timestamp("2024-05-31") + pd.Timedelta(days=days)
+    assert (told["median"].isna() == ~np.isfinite(told["median_days"]) | (told["median_days"] > 365 * 200)).all()
+    assert (told.loc[told["never"] > .5, "median"].isna()).all()
+
+
+def test_one_customer_gets_an_answer():
+    frame = pd.DataFrame({"frequency": [3.0], "recency": [5.0], "age": [9.0], "mean_spend": [4.0]}, index=["only"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fitted = NBD(frame).fit()
+    told = predict_visits(fitted, 4.0)
+    assert abs(told.pmf.to_numpy().astype(float).sum() - 1) < 1e-9 and abs(told.mean["only"] - fitted.predict(4.0).loc["only", "expected"]) < 1e-4
