@@ -1,8 +1,11 @@
 """Forecasts: the published protocol's figures, no look ahead, honest intervals, and clear refusals."""
 
 import os
+import shutil
+import sys
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,6 +29,7 @@ from retail_insight.forecast import (
     with_planned,
 )
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import this file
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="RETAIL_INSIGHT_DATA is not set")
 ORIGINS = [pd.Timestamp("2017-01-02") + pd.Timedelta(weeks=week - 2) for week in (29, 33, 37, 41, 45, 49)]
@@ -95,7 +99,7 @@ def test_the_future_changes_no_forecast():
     other = demand_from_frame(rows.assign(units=rows["units"].where(rows["period"] <= cut, 1000.)), "product_id")
     models = [LastValue(), MovingAverage(2), SES()]
     a, b = (backtest(models, d, origins=[cut], steps=2).to_frame() for d in (demand, other))
-    pd.testing.assert_frame_equal(a.drop(columns="units"), b.drop(columns="units"))
+    pd.testing.assert_frame_equal(a.drop(columns=["units", "weight"]), b.drop(columns=["units", "weight"]))  # the other has no money
     assert (b["units"] == 1000).all()
 
 
@@ -230,3 +234,148 @@ def test_a_name_with_dollars_can_be_drawn():
     demand = demand_from_frame(pd.DataFrame({"category": "$x^{$ 5$ off", "period": weeks, "units": [3, 4, 3, 5, 4]}), "category")
     for ax in (demand.plot(), forecast_demand(demand, 2).plot()):
         ax.figure.canvas.draw()
+
+
+# In pieces, on any engine -----------------------------------------------------------------------------------------
+
+
+class WholeMean:
+    "A model of the whole panel: every series is expected to sell the panel's mean."
+
+    name = "whole mean"
+
+    def fit_panel(self, demand):
+        matrix, freq = panel_of(demand)
+        level = pd.DataFrame({"mean": np.full(matrix.shape[1], matrix.to_numpy().mean())})
+        return Seen(self.name, matrix, freq, level, reasons_of(matrix), np.ones(matrix.shape[1]), np.zeros((9, matrix.shape[1])))
+
+
+def many(series=300, periods=16):
+    units = np.random.default_rng(5).poisson(np.linspace(.2, 9, series)[:, None], (series, periods))
+    weeks = pd.date_range("2024-01-01", periods=periods, freq="7D")
+    rows = pd.DataFrame({"product_id": np.repeat([f"p{i:04d}" for i in range(series)], periods), "period": np.tile(weeks, series), "units": units.ravel()})
+    return Demand.from_frame(rows, "product_id")
+
+
+@pytest.fixture(params=["processes", "dask", "spark"])
+def engine(request):
+    if request.param == "processes":
+        yield {"engine": "local", "workers": 2}
+    elif request.param == "dask":
+        distributed = pytest.importorskip("distributed", reason="the extra dask is not installed")
+        with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL") as cluster, distributed.Client(cluster) as client:
+            yield {"engine": "dask", "cluster": client}
+    else:
+        sql = pytest.importorskip("pyspark.sql", reason="the extra spark is not installed")
+        if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+            pytest.skip("no Java: on Debian, apt-get install default-jre-headless")
+        from retail_insight.contract.shards import local_spark
+
+        with local_spark(sql, 2) as session:
+            yield {"engine": "spark", "cluster": session}
+
+
+def test_forecasts_are_the_same_on_every_engine(engine):
+    demand, models = many(), [LastValue(), WholeMean(), MovingAverage(3)]
+    here = backtest(models, demand, origins=2, steps=3)
+    there = backtest(models, demand, origins=2, steps=3, progress=False, **engine)
+    pd.testing.assert_frame_equal(there.to_frame(), here.to_frame(), check_exact=True)
+    pd.testing.assert_frame_equal(there.reasons, here.reasons)
+    assert len(here.frame) == 3 * 300 * 2 * 3 and list(here.scores().index) == [m.name for m in models]
+
+
+def test_the_models_of_a_panel_are_fitted_to_the_whole():
+    demand = many()
+    found = backtest([WholeMean()], demand, origins=1, steps=1).to_frame()
+    assert set(found["mean"]) == {pytest.approx(demand.values()[:, :-1].mean())}
+
+
+class Breaks(WholeMean):
+    "Gives up at the series whose names end in 7, and answers 9 with nothing."
+
+    local, name = True, "breaks"
+
+    def fit_panel(self, demand):
+        if demand.series["product_id"].str.endswith("7").any():
+            raise np.linalg.LinAlgError("singular")
+        found = super().fit_panel(demand)
+        found.params.loc[demand.series["product_id"].str.endswith("9").to_numpy(), "mean"] = np.inf
+        return found
+
+
+def test_one_bad_series_never_stops_the_panel():
+    demand = many(series=40)
+    found = backtest([Breaks(), LastValue()], demand, origins=1, steps=2)
+    assert found.frame[["mean", "lower", "upper"]].notna().all(axis=None)
+    said = found.reasons.query("model == 'breaks'").set_index("product_id")["reason"]
+    assert said.filter(regex="7$").tolist() == ["mean of its past: LinAlgError: singular"] * 4
+    assert said.filter(regex="9$").tolist() == ["mean of its past: the model's answer is not finite"] * 4
+    ahead = forecast_demand(demand, 2, model=Breaks())
+    assert len(ahead.reasons) == 8 and ahead.frame["mean"].notna().all()
+
+
+def test_a_model_that_gives_up_everywhere_is_an_error():
+    class Never:
+        name = "never"
+
+        def fit(self, sold):
+            raise ValueError("no")
+
+    class WholeNever(Never):
+        name = "whole never"
+        fit_panel = Never.fit
+
+    with pytest.raises(ValueError, match="gave up at all 40 series, first with ValueError: no"):
+        backtest([Never()], many(40), origins=1, steps=1)
+    with pytest.raises(ValueError, match="gave up at all"):
+        forecast_demand(many(40), 1, model=Never())
+    with pytest.raises(RuntimeError, match="piece 0: whole never on 40 series from 1 origins: ValueError: no"):
+        backtest([WholeNever()], many(40), origins=1, steps=1)
+
+
+def test_scores_by_groups_are_those_of_the_groups():
+    results = backtest([LastValue(), MovingAverage(4)], many(60), origins=2, steps=3)
+    frame = results.to_frame().query("model == 'last value'")
+    by_step = results.scores("step")["WAPE"].xs("last value", level="model")
+    for step, part in frame.groupby("step"):
+        assert by_step[step] == pytest.approx((part["units"] - part["mean"]).abs().sum() / part["units"].sum())
+    classes = results.scores(["class", "step"])
+    assert classes["forecasts"].sum() == len(results.frame) and classes.index.names == ["class", "step", "model"]
+    with pytest.raises(ValueError, match="choose from product_id, step, origin, class"):
+        results.scores("shop")
+
+
+def test_mase_and_wrmsse_by_hand():
+    results = backtest([LastValue()], many(30), origins=[pd.Timestamp("2024-03-25")], steps=3)
+    matrix = many(30).matrix().to_numpy()
+    seen, came = matrix[:13], matrix[13:]
+    miss, scale, change = came - seen[-1], np.sqrt((np.diff(seen, axis=0) ** 2).mean(axis=0)), np.abs(np.diff(seen, axis=0)).mean(axis=0)
+    some, weight = scale > 0, seen[-3:].sum(axis=0)
+    found = results.scores().loc["last value"]
+    root = np.sqrt((miss ** 2).mean(axis=0))
+    assert found["MASE"] == pytest.approx((np.abs(miss).mean(axis=0)[some] / change[some]).mean())
+    assert found["WRMSSE"] == pytest.approx((weight[some] * root[some] / scale[some]).sum() / weight[some].sum())
+
+
+def test_skill_is_the_share_saved_and_its_interval_holds_it():
+    results = backtest([LastValue(), MovingAverage(8)], many(80), origins=2, steps=3)
+    wape, skill = results.scores()["WAPE"], results.skill()
+    assert skill.loc["moving average 8", "skill"] == pytest.approx(1 - wape["moving average 8"] / wape["last value"])
+    assert 0 < skill.loc["moving average 8", "lower"] < skill.loc["moving average 8", "skill"] < skill.loc["moving average 8", "upper"] < 1
+    assert results.skill("moving average 8").loc["last value", "upper"] < 0
+    with pytest.raises(ValueError, match="choose a loss"):
+        results.skill(loss="RMSE")
+
+
+def test_odd_series_are_forecast_and_said():
+    weeks = pd.date_range("2024-01-01", periods=6, freq="7D")
+    units = {"zero": [0] * 6, "flat": [3] * 6, "minus": [2, -1, 3, -2, 4, 1], "once": [0, 0, 0, 0, 5, 0], "fine": [4, 6, 5, 7, 5, 6]}
+    rows = pd.concat([pd.DataFrame({"product_id": name, "period": weeks, "units": u}) for name, u in units.items()])
+    more = pd.DataFrame({"product_id": ["gap"] * 5 + ["point"] + ["twice"] * 7, "period": [*weeks[[0, 1, 2, 4, 5]], weeks[3], *weeks, weeks[2]], "units": 1})
+    demand = Demand.from_frame(pd.concat([rows, more]), "product_id")
+    ahead = forecast_demand(demand, 8)
+    said = ahead.reasons.groupby("product_id")["reason"].first()
+    assert said[["gap", "point", "twice"]].str.startswith("set aside").all()
+    assert said["zero"] == "all zero; shorter than the 8 periods ahead" and said["flat"].startswith("constant")
+    assert ahead.frame[["mean", "lower", "upper"]].ge(0).all(axis=None) and set(ahead.frame["product_id"]) == set(units)
+    assert backtest([SES()], demand, origins=1, steps=2).reasons.set_index("product_id")["reason"].to_dict() == {"zero": "all zero", "flat": "constant", "once": "all zero"}

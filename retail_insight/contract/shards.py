@@ -257,7 +257,7 @@ def key_seeds(
         text = f"'{int(seed)}:' || concat_ws(chr(31), {', '.join(parts)})"
         return con.sql(f"SELECT md5_number_lower({text}) AS seed FROM keys").df()["seed"].to_numpy(dtype=np.uint64)
 
-# %% ../../nbs/00h_shards.ipynb #c484a49c
+# %% ../../nbs/00h_shards.ipynb #b3fdc3ea
 def versions() -> dict[str, str]:
     "What must be the same here and on a worker."
     python = ".".join(platform.python_version_tuple()[:2])
@@ -271,6 +271,10 @@ class Job:
     memory: str   # e.g. "750MB"
     versions: dict[str, str] = field(default_factory=versions)
 
+    def run(self, shard: Shard) -> tuple[int, bytes]:
+        "What an engine carries to its workers: any job that has such a method, for pieces that have a number, travels the same way."
+        return run_shard(self, shard)
+
 # %% ../../nbs/00h_shards.ipynb #799e2ad2
 def check_worker(job: Job) -> None:
     "RuntimeError where a worker has other versions, FileNotFoundError where it does not see the shop."
@@ -281,7 +285,7 @@ def check_worker(job: Job) -> None:
         raise FileNotFoundError(f"this worker does not see {job.path}. Put the loaded shops on storage that all workers see: "
                                 "set RETAIL_INSIGHT_CACHE to a folder there before load_shop.")
 
-# %% ../../nbs/00h_shards.ipynb #c4df0274
+# %% ../../nbs/00h_shards.ipynb #5c634588
 @dataclass(frozen=True)
 class Failure:
     "Why a shard failed, in the worker's own words."
@@ -302,7 +306,7 @@ def shard_frame(job: Job, shard: Shard) -> pd.DataFrame:
     raise TypeError(f"the function returned {type(frame).__name__}, not a DataFrame: {remedy}.")
 
 def run_shard(job: Job, shard: Shard) -> tuple[int, bytes]: # the shard's number; a frame or a `Failure`, pickled
-    "The one function that engines carry to their workers. It does not raise."
+    "What a worker does with one shard. It does not raise."
     try:
         return shard.number, pickle.dumps(shard_frame(job, shard))
     except (Exception, SystemExit) as error:
@@ -372,12 +376,12 @@ def check_categories(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.
             raise ShardError(f"column {name!r} has other categories in {other} than in {one}. Give it the categories of the whole "
                              "in every shard, or return it as text.", [one, other])
 
-# %% ../../nbs/00h_shards.ipynb #d565590f
+# %% ../../nbs/00h_shards.ipynb #4b50378d
 Answers = Generator[tuple[int, bytes], None, None]
 
 def on_processes(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None) -> Answers:
     "The shards on processes of this machine, by joblib."
-    tasks = (joblib.delayed(run_shard)(job, s) for s in shards)
+    tasks = (joblib.delayed(job.run)(s) for s in shards)
     answers = joblib.Parallel(n_jobs=min(workers, len(shards)), return_as="generator_unordered", batch_size=1)(tasks)
     try:
         yield from map(tuple, answers)
@@ -393,7 +397,7 @@ def extra(module: str, name: str) -> Any:
     except ImportError:
         raise ImportError(f"engine {name!r} needs {module.partition('.')[0]}. Run: pip install 'retail_insight[{name}]'") from None
 
-# %% ../../nbs/00h_shards.ipynb #00917abf
+# %% ../../nbs/00h_shards.ipynb #7af552f0
 def on_dask(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None) -> Answers:
     "The shards on a Dask cluster: the given client's, or one started here."
     dask = extra("distributed", "dask")
@@ -401,7 +405,7 @@ def on_dask(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None
         if cluster is None:
             started = dask.LocalCluster(n_workers=min(workers, len(shards)), threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL")
             cluster = closing_after.enter_context(dask.Client(closing_after.enter_context(started)))
-        futures = {cluster.submit(run_shard, job, s, pure=False): s for s in shards}
+        futures = {cluster.submit(job.run, s, pure=False): s for s in shards}
         try:
             for future in dask.as_completed(list(futures)):
                 try:
@@ -411,7 +415,7 @@ def on_dask(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None
         finally:
             cluster.cancel(list(futures))
 
-# %% ../../nbs/00h_shards.ipynb #11efd312
+# %% ../../nbs/00h_shards.ipynb #d7f4e632
 def on_spark(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = None) -> Answers:
     "The shards on a Spark cluster: the given or active session's, or a local one started here."
     sql = extra("pyspark.sql", "spark")
@@ -419,7 +423,7 @@ def on_spark(job: Job, shards: Sequence[Shard], workers: int, cluster: Any = Non
 
     def carry(batches: Iterable[Any]) -> Iterator[Any]:
         for row in (n for batch in batches for n in batch.column("id").to_pylist()):
-            number, answer = run_shard(job, shards[row])
+            number, answer = job.run(shards[row])
             yield arrow.RecordBatch.from_pydict({"number": arrow.array([number], arrow.int64()), "answer": arrow.array([answer], arrow.binary())})
 
     with ExitStack() as closing_after, warnings.catch_warnings():

@@ -29,6 +29,9 @@ from retail_insight.forecast.core import (
     seen_until,
     with_planned,
     is_local,
+    forecast_reasons,
+    forecast_with,
+    losses,
 )
 from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
@@ -62,6 +65,9 @@ __all__ = [
     "seen_until",
     "with_planned",
     "is_local",
+    "forecast_reasons",
+    "forecast_with",
+    "losses",
     "AUTO",
     "ETS",
     "FORMS",
