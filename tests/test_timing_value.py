@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retail_insight.contract import load_shop
+from retail_insight.contract import corner_tables, load_shop
 from retail_insight.timing import (
     BGCNBD,
     BGNBD,
@@ -22,6 +22,7 @@ from retail_insight.timing import (
     dert,
     new_customer,
     next_visit,
+    predict_customers,
     predict_visits,
     simulate_leaving,
     simulate_lifetimes,
@@ -234,3 +235,22 @@ def test_one_customer_gets_an_answer():
         fitted = NBD(frame).fit()
     told = predict_visits(fitted, 4.0)
     assert abs(told.pmf.to_numpy().astype(float).sum() - 1) < 1e-9 and abs(told.mean["only"] - fitted.predict(4.0).loc["only", "expected"]) < 1e-4
+
+
+def test_the_outlook_says_what_it_cannot_tell():
+    tables = corner_tables()
+    log = tables["transactions"]
+    repaid = log.assign(amount=log["amount"].where(log["customer_id"] != "eve", 0 * log["amount"]))
+    told = predict_customers(load_shop(tables | {"transactions": repaid}, timestamps="local"), 2.0, model=BGNBD, draws=5)
+    assert told.frame.loc["eve", ["spend", "value", "value_lower", "value_upper"]].isna().all()
+    assert told.frame.drop(index="eve")["value"].notna().all() and any("'eve'" in note for note in told.notes)
+    assert told.frame["p_active"].notna().all() and len(told.frame) == 5
+
+
+def test_one_time_buyers_have_an_outlook_without_value():
+    tables = corner_tables()
+    log = tables["transactions"]
+    once = log[log.groupby("customer_id")["timestamp"].transform("min").dt.date == log["timestamp"].dt.date]
+    told = predict_customers(load_shop(tables | {"transactions": once}, timestamps="local"), 2.0, model=NBD, draws=5)
+    assert told.spend is None and told.frame["value"].isna().all() and any("no value" in note for note in told.notes)
+    assert told.frame["expected"].notna().all() and "no value" in " ".join(str(told.summary()).split())

@@ -2,13 +2,14 @@
 
 from retail_insight.timing.fitting import NBD, TimingModel, TimingResults, check_summary
 from retail_insight.timing.geometric import BGCNBD, BGNBD, MBGNBD, alive_history, simulate_leaving
+from retail_insight.timing.outlook import CustomerOutlook, predict_customers
 from retail_insight.timing.pareto import GGomNBD, ParetoNBD, simulate_lifetimes
 from retail_insight.timing.predictive import VisitDistribution, new_customer, next_visit, predict_visits
 from retail_insight.timing.spend import GammaGamma, LifetimeValue, SpendResults, clv, dert
 from retail_insight.timing.summary import customer_summary
 from retail_insight.timing.varying import VaryingParetoNBD, VaryingResults, customer_visits, simulate_varying
 
-__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "GGomNBD", "GammaGamma", "LifetimeValue", "ParetoNBD", "SpendResults",
-           "TimingModel", "TimingResults", "VaryingParetoNBD", "VaryingResults", "VisitDistribution", "alive_history",
-           "check_summary", "clv", "customer_summary", "customer_visits", "dert", "new_customer", "next_visit", "predict_visits",
-           "simulate_leaving", "simulate_lifetimes", "simulate_varying"]
+__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "CustomerOutlook", "GGomNBD", "GammaGamma", "LifetimeValue", "ParetoNBD",
+           "SpendResults", "TimingModel", "TimingResults", "VaryingParetoNBD", "VaryingResults", "VisitDistribution",
+           "alive_history", "check_summary", "clv", "customer_summary", "customer_visits", "dert", "new_customer", "next_visit",
+           "predict_customers", "predict_visits", "simulate_leaving", "simulate_lifetimes", "simulate_varying"]
