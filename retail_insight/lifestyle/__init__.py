@@ -1,6 +1,16 @@
 """The second tier: what a customer is like, in how they shop and what they choose."""
 
 from retail_insight.lifestyle.demographics import Demographics, infer_demographics
+from retail_insight.lifestyle.cards import (
+    Cards,
+    build_cards,
+    demographics_index,
+    means_index,
+    profile_card,
+    segment_card,
+    segment_figures,
+    segment_sizes,
+)
 from retail_insight.lifestyle.pattern import PatternResults, consumption_pattern
 from retail_insight.lifestyle.segments import (
     LifestyleAxes,
@@ -14,17 +24,25 @@ from retail_insight.lifestyle.space import TasteSpace, taste_space
 from retail_insight.lifestyle.taste import TasteIndex, taste_index
 
 __all__ = [
+    "Cards",
     "Demographics",
     "LifestyleAxes",
     "PatternResults",
     "Segments",
     "TasteIndex",
     "TasteSpace",
+    "build_cards",
     "consumption_pattern",
+    "demographics_index",
     "infer_demographics",
     "lifestyle_axes",
     "lifestyle_segments",
+    "means_index",
     "migration_table",
+    "profile_card",
+    "segment_card",
+    "segment_figures",
+    "segment_sizes",
     "stayed",
     "taste_index",
     "taste_space",

@@ -296,7 +296,7 @@ def crossed(profiles: Profiles, rows: str, columns: str, *, key: str, k: int, sa
     said = {c: ladder(both[c])[0] for c in (rows, columns)}
     return suppress_cells(pd.crosstab(said[rows], said[columns], rownames=[rows], colnames=[columns]), k=k)
 
-# %% ../../nbs/02h_publish.ipynb #9cab7863
+# %% ../../nbs/02h_publish.ipynb #6196553e
 def group_table(
     profiles: Profiles,
     by: str,             # a column of the profiles
@@ -318,7 +318,7 @@ def one_persons(sums: pd.Series, largest: pd.Series) -> pd.Series: # by group; w
     "The groups of which one customer has more than half, and one more where that would be the only one."
     hide = largest > sums / 2
     if hide.sum() == 1 and len(hide) > 1:
-        hide[sums[~hide].idxmin()] = True
+        hide = hide | (hide.index == sums[~hide].idxmin())
     return hide
 
 # %% ../../nbs/02h_publish.ipynb #ef540a20
