@@ -34,6 +34,8 @@ from retail_insight.forecast.core import (
     losses,
 )
 from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
+from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
+from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 
 __all__ = [
@@ -82,4 +84,15 @@ __all__ = [
     "RepeatResults",
     "SaleResults",
     "SeasonalNaive",
+    "Cells",
+    "CountResults",
+    "GLMResults",
+    "GlobalGLM",
+    "Lessons",
+    "LiftModel",
+    "LiftResults",
+    "Lifts",
+    "fit_lifts",
+    "lessons_of",
+    "make_cells",
 ]

@@ -1,0 +1,117 @@
+"""Models of a whole panel: what they may know, what they estimate, and what they say of odd series."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+
+from retail_insight.contract import ContractError
+from retail_insight.demand import Demand
+from retail_insight.forecast.features import changed_after, grid_of, lessons_of
+from retail_insight.forecast.glm import GlobalGLM, LiftModel, design, family_of, fit_glm, terms_in
+
+STEPS = 4
+
+
+def simulated(series: int = 60, periods: int = 40, seed: int = 3) -> Demand:
+    "Weekly counts with displays whose lift differs from series to series around 1."
+    rng = np.random.default_rng(seed)
+    dates = pd.date_range("2024-01-01", periods=periods + STEPS, freq="7D")
+    display = (rng.random((series, periods + STEPS)) < .2).astype(float)
+    lift = rng.normal(1, .4, (series, 1))
+    units = rng.poisson(np.exp(rng.normal(2, .6, (series, 1)) + lift * display))
+    names = np.repeat([f"s{i:02d}" for i in range(series)], periods + STEPS)
+    table = pd.DataFrame({"product_id": names, "period": np.tile(dates, series), "display": display.ravel(), "price": 1 + rng.random(series * (periods + STEPS)),
+                          "units": units.ravel()})
+    seen = table[table["period"] <= dates[periods - 1]]
+    held = table.drop(columns="units").assign(price=table["price"].where(table["period"] <= dates[periods - 1]))
+    return Demand.from_frame(seen[["product_id", "period", "units"]], "product_id", covariates=held, known=["display"])
+
+
+PANEL = simulated()
+MODELS = [LiftModel(), GlobalGLM(), GlobalGLM("negative binomial"), GlobalGLM("tweedie")]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: f"{m.name} {getattr(m, 'family', '')}")
+def test_a_changed_future_changes_nothing(model):
+    origin = PANEL.periods[29]
+    forecasts = [model.fit_panel(panel.until(origin)).to_frame(STEPS) for panel in (PANEL, changed_after(PANEL, origin))]
+    pd.testing.assert_frame_equal(*forecasts)
+    past = changed_after(PANEL, PANEL.periods[10]).until(origin)
+    assert not model.fit_panel(past).to_frame(STEPS)["mean"].equals(forecasts[0]["mean"])
+
+
+def test_promotions_beyond_the_horizon_change_nothing():
+    "What is planned after the last step is not looked at."
+    origin = PANEL.periods[29]
+    later = PANEL.covariates["period"] > PANEL.periods[29 + STEPS]
+    other = replace(PANEL, covariates=PANEL.covariates.assign(display=PANEL.covariates["display"].mask(later, 1 - PANEL.covariates["display"])))
+    for model in MODELS[:2]:
+        pd.testing.assert_frame_equal(model.fit_panel(PANEL.until(origin)).to_frame(STEPS), model.fit_panel(other.until(origin)).to_frame(STEPS))
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative binomial", "tweedie"])
+def test_chunks_equal_statsmodels_in_one_piece(family):
+    past = lessons_of(PANEL, STEPS).past
+    names = terms_in(past, ("log_expected", "log_mean8", "display", "lift", "log_price", "zeros"))
+    x = design(past, names)
+    whole = sm.GLM(past.target, x.astype(float), family=family_of(family, .3)).fit(tol=1e-12)
+    piece = fit_glm(x, past.target, family, alpha=.3, chunk=997)
+    np.testing.assert_allclose(piece.params, whole.params, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(np.sqrt(np.diag(piece.cov)), whole.bse, rtol=1e-5)
+    assert piece.deviance == pytest.approx(whole.deviance, rel=1e-9)
+
+
+def test_lifts_come_out():
+    "The true lifts average 1 and the filter finds that, and each series' own better than the common one."
+    lifts = LiftModel(groups=None).fit_panel(PANEL).params["display"]
+    assert lifts.mean() == pytest.approx(1, abs=.15)
+    true = np.random.default_rng(3)
+    true.random((60, 40 + STEPS))
+    assert np.corrcoef(true.normal(1, .4, 60), lifts)[0, 1] > .5
+
+
+def test_intervals_cover_and_totals_are_wider_than_independent_steps():
+    for model in MODELS[:2]:
+        origin = 31
+        found = model.fit_panel(PANEL.until(PANEL.periods[origin]))
+        came = PANEL.values()[:, origin + 1:origin + 1 + STEPS].T
+        low, high = found.quantiles(STEPS, np.array([.1, .9]))
+        assert .7 < np.mean((came >= low) & (came <= high)) < .95
+        assert (np.diff(found.quantiles(STEPS, np.array([.1, .5, .9])), axis=0) >= 0).all()
+        np.testing.assert_array_equal(found.paths(STEPS, 20, seed=1), found.paths(STEPS, 20, seed=1))
+
+
+def test_odd_series_are_forecast_and_said():
+    matrix = PANEL.matrix().astype(float)
+    matrix["s00"] = 0.
+    matrix.iloc[20:, 1] = 0.
+    matrix.iloc[:-2, 2] = np.nan
+    matrix["s03"] = np.nan
+    for model in MODELS[:2]:
+        found = model.fit_panel(matrix)
+        mean = found.mean(STEPS)
+        assert np.isfinite(mean).all() and (mean >= 0).all()
+        assert (mean[:, 0] == 0).all() and (found.quantiles(STEPS, np.array([.9]))[0][:, 0] == 0).all()
+        assert (mean[:, 1] < .1 * matrix.iloc[:20, 1].mean()).all()
+        assert found.reasons["s00"].startswith("all zero") and found.reasons["s01"].startswith("discontinued")
+        assert found.reasons["s02"].startswith("short") and found.reasons["s03"].startswith("nothing observed")
+        assert mean[:, 3].mean() == pytest.approx(np.expm1(np.log1p(matrix.iloc[:, 4:]).to_numpy().mean()), rel=.8)
+
+
+def test_what_cannot_be_is_said():
+    with pytest.raises(ValueError, match="fitted for 4"):
+        LiftModel().fit_panel(PANEL).mean(5)
+    with pytest.raises(ValueError, match="covariates end 4 periods after"):
+        LiftModel(steps=5).fit_panel(PANEL)
+    with pytest.raises(ValueError, match="not known in advance"):
+        LiftModel(drivers=["price"]).fit_panel(PANEL)
+    with pytest.raises(ValueError, match="family='gamma' is not known"):
+        GlobalGLM("gamma").fit_panel(PANEL)
+    with pytest.raises(ValueError, match="name a series again"):
+        grid_of(PANEL, STEPS, pd.DataFrame({"product_id": ["s00", "s00"], "kind": ["a", "b"]}))
+    empty = PANEL.covariates["display"].where(PANEL.covariates["period"] <= PANEL.periods[-1])
+    with pytest.raises(ContractError, match="cells ahead are empty"):
+        LiftModel().fit_panel(replace(PANEL, covariates=PANEL.covariates.assign(display=empty)))
