@@ -21,6 +21,7 @@ from retail_insight.forecast import (
     LinearResults,
     MovingAverage,
     backtest,
+    choose_model,
     distribution,
     forecast_demand,
     panel_of,
@@ -196,7 +197,7 @@ def test_partial_periods_are_neither_fitted_nor_scored():
     demand = build_demand(load_shop("corner"), "category")
     partial = set(demand.frame.loc[demand.frame["partial"], "period"])
     assert partial and not partial & set(backtest([LastValue()], demand, origins=2, steps=2).frame["period"])
-    assert set(forecast_demand(demand, 1).frame["period"]) == partial
+    assert set(forecast_demand(demand, 1, model=SES()).frame["period"]) == partial
 
 
 def test_two_keys_stay_beside_each_other():
@@ -232,7 +233,7 @@ def test_bad_arguments_say_what_to_choose():
 def test_a_name_with_dollars_can_be_drawn():
     weeks = pd.date_range("2024-01-01", periods=5, freq="7D")
     demand = demand_from_frame(pd.DataFrame({"category": "$x^{$ 5$ off", "period": weeks, "units": [3, 4, 3, 5, 4]}), "category")
-    for ax in (demand.plot(), forecast_demand(demand, 2).plot()):
+    for ax in (demand.plot(), forecast_demand(demand, 2, model=SES()).plot()):
         ax.figure.canvas.draw()
 
 
@@ -287,7 +288,7 @@ def test_forecasts_are_the_same_on_every_engine(engine):
 def test_the_models_of_a_panel_are_fitted_to_the_whole():
     demand = many()
     found = backtest([WholeMean()], demand, origins=1, steps=1).to_frame()
-    assert set(found["mean"]) == {pytest.approx(demand.values()[:, :-1].mean())}
+    assert found["mean"].to_numpy() == pytest.approx(np.full(300, demand.values()[:, :-1].mean()))
 
 
 class Breaks(WholeMean):
@@ -325,9 +326,9 @@ def test_a_model_that_gives_up_everywhere_is_an_error():
         name = "whole never"
         fit_panel = Never.fit
 
-    with pytest.raises(ValueError, match="gave up at all 40 series, first with ValueError: no"):
+    with pytest.raises(ValueError, match="gave up at every series, first with ValueError: no"):
         backtest([Never()], many(40), origins=1, steps=1)
-    with pytest.raises(ValueError, match="gave up at all"):
+    with pytest.raises(ValueError, match="gave up at every"):
         forecast_demand(many(40), 1, model=Never())
     with pytest.raises(RuntimeError, match="piece 0: whole never on 40 series from 1 origins: ValueError: no"):
         backtest([WholeNever()], many(40), origins=1, steps=1)
@@ -373,9 +374,78 @@ def test_odd_series_are_forecast_and_said():
     rows = pd.concat([pd.DataFrame({"product_id": name, "period": weeks, "units": u}) for name, u in units.items()])
     more = pd.DataFrame({"product_id": ["gap"] * 5 + ["point"] + ["twice"] * 7, "period": [*weeks[[0, 1, 2, 4, 5]], weeks[3], *weeks, weeks[2]], "units": 1})
     demand = Demand.from_frame(pd.concat([rows, more]), "product_id")
-    ahead = forecast_demand(demand, 8)
+    ahead = forecast_demand(demand, 8, model=SES())
     said = ahead.reasons.groupby("product_id")["reason"].first()
     assert said[["gap", "point", "twice"]].str.startswith("set aside").all()
     assert said["zero"] == "all zero; shorter than the 8 periods ahead" and said["flat"].startswith("constant")
     assert ahead.frame[["mean", "lower", "upper"]].ge(0).all(axis=None) and set(ahead.frame["product_id"]) == set(units)
     assert backtest([SES()], demand, origins=1, steps=2).reasons.set_index("product_id")["reason"].to_dict() == {"zero": "all zero", "flat": "constant", "once": "all zero"}
+
+
+# Which model, and why ---------------------------------------------------------------------------------------------
+
+
+def test_the_choice_is_what_lost_least_and_says_so():
+    choice = choose_model(many(60), 2, [LastValue(), MovingAverage(8), WholeMean()])
+    table = choice.table.set_index("model")
+    assert choice.models["all"].name == table["CRPS"].idxmin() == "moving average 8"
+    assert "least CRPS" in table.loc["moving average 8", "why"] and "last value" in table.loc["moving average 8", "why"]
+    again = backtest([MovingAverage(8)], many(60), origins=3, steps=2).scores().loc["moving average 8", "CRPS"]
+    assert table.loc["moving average 8", "CRPS"] == pytest.approx(again)
+    ahead = forecast_demand(many(60), 2, model=choice)
+    assert set(ahead.frame["model"]) == {"moving average 8"} and ahead.choice["chosen"].sum() == 1
+
+
+def test_the_choice_sees_nothing_after_its_origins():
+    demand = many(60)
+    later = demand.frame["period"] > demand.periods[-3]
+    other = Demand.from_frame(demand.frame.assign(units=demand.frame["units"].where(~later, 500.)).drop(columns="partial"), "product_id")
+    a, b = (choose_model(d, 2, [LastValue(), MovingAverage(8)]).tested.frame for d in (demand, other))
+    pd.testing.assert_frame_equal(a.drop(columns="units"), b.drop(columns="units"))
+
+
+def test_a_candidate_that_cannot_be_fitted_loses_its_place_only():
+    class Broken:
+        name = "broken"
+
+        def fit(self, sold):
+            raise ZeroDivisionError("by zero")
+
+    choice = choose_model(many(40), 2, [LastValue(), Broken()])
+    assert choice.table.set_index("model")["why"]["broken"].startswith("did not run: broken gave up at every series")
+    with pytest.raises(ValueError, match="no candidate can be fitted to this panel; broken said"):
+        choose_model(many(40), 2, [Broken()])
+
+
+def test_each_class_gets_its_own_model():
+    weeks = many(120)
+    units = weeks.values() * (np.arange(16) % 3 == 0)[None, :] ** (np.arange(120) % 2)[:, None]  # every second one sells in every third week
+    demand = Demand.from_frame(weeks.frame.assign(units=units.ravel()).drop(columns="partial"), "product_id")
+    choice = choose_model(demand, 2, [LastValue(), MovingAverage(8), MovingAverage(2)], by="class")
+    assert len(choice.models) > 2
+    ahead = forecast_demand(demand, 2, model=choice)
+    assert (ahead.frame["product_id"].to_numpy() == np.repeat(demand.series["product_id"].to_numpy(), 2)).all()
+    single = {name: forecast_demand(demand, 2, model=m).frame["mean"] for name, m in choice.models.items()}
+    assert all((ahead.frame["mean"] == column).any() for column in single.values())
+
+
+def test_a_large_panel_is_judged_on_a_sample():
+    choice = choose_model(many(300), 2, [LastValue(), MovingAverage(8)], most=50)
+    assert choice.tested.frame["product_id"].nunique() == 50
+    assert len(forecast_demand(many(300), 2, model=choice).frame) == 600
+
+
+def test_too_short_a_past_is_not_compared():
+    demand = build_demand(load_shop("corner"), "category")
+    choice = choose_model(demand, 5)
+    assert choice.tested is None and "too few to compare" in choice.summary()["why"].iloc[0]
+    assert forecast_demand(demand, 5).frame["mean"].notna().all()
+    with pytest.raises(ValueError, match="choose by 'panel' or 'class'"):
+        choose_model(demand, 2, by="store")
+
+
+def test_nothing_sold_at_all_is_forecast_as_nothing():
+    weeks = pd.date_range("2024-01-01", periods=12, freq="7D")
+    demand = Demand.from_frame(pd.DataFrame({"product_id": "a", "period": weeks, "units": 0}), "product_id")
+    ahead = forecast_demand(demand, 2)
+    assert (ahead.frame[["mean", "lower", "upper"]] == 0).all(axis=None) and ahead.reasons["reason"].tolist() == ["all zero"]

@@ -1,5 +1,6 @@
 """Distributions of demand ahead: what a forecast is, the models, and what they would have said from days long past."""
 
+from retail_insight.forecast.choice import Choice, candidates, choose_model, forecast_demand
 from retail_insight.forecast.core import (
     DECILES,
     SES,
@@ -13,7 +14,6 @@ from retail_insight.forecast.core import (
     backtest_at,
     check_ahead,
     distribution,
-    forecast_demand,
     forecast_matrix,
     miss,
     origin_rows,
@@ -39,6 +39,9 @@ from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, Lif
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 
 __all__ = [
+    "Choice",
+    "candidates",
+    "choose_model",
     "DECILES",
     "SES",
     "BacktestResults",
