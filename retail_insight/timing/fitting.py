@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['RULES', 'Evaluated', 'check_summary', 'distinct_rows', 'compiled', 'Rows', 'design', 'free_directions', 'TimingModel',
-           'maximise', 'newton_step', 'deviations', 'TimingResults', 'gamma_ratio', 'add_gamma_part', 'NBD']
+           'maximise', 'climb', 'newton_step', 'deviations', 'TimingResults', 'gamma_ratio', 'add_gamma_part', 'NBD']
 
-# %% ../../nbs/05a_fitting.ipynb #9f676591
+# %% ../../nbs/05a_fitting.ipynb #787299b0
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, ClassVar
@@ -48,14 +49,14 @@ def check_summary(
                              f"{frame.loc[bad].iloc[0].to_dict()}. Times count from a customer's first visit, in one unit: see customer_summary.")
     return frame
 
-# %% ../../nbs/05a_fitting.ipynb #4e073a2a
+# %% ../../nbs/05a_fitting.ipynb #e9cb6f67
 def distinct_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]: # rows, weight of each, row of each customer
     "The distinct rows of a frame, how often each comes, and where each row went."
     codes = np.zeros(len(frame), dtype=np.int64)
     for column in frame:
-        values = np.unique(frame[column].to_numpy(), return_inverse=True)[1]
-        codes = np.unique(codes * (values.max() + 1) + values, return_inverse=True)[1]
-    first = np.unique(codes, return_index=True)[1]
+        values = pd.factorize(frame[column].to_numpy(), use_na_sentinel=False)[0]
+        codes = pd.factorize(codes * (values.max() + 1) + values)[0]
+    first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1)) # codes count up as rows come
     return frame.iloc[first].reset_index(drop=True), np.bincount(codes).astype(float), codes
 
 # %% ../../nbs/05a_fitting.ipynb #13e83624
@@ -122,7 +123,7 @@ def free_directions(
     map_ = np.array([[float(t == f and n not in fixed) for f in free] for t, n in zip(tied, names, strict=True)]).reshape(len(names), len(free))
     return map_ / np.where(map_ > 0, spread[:, None], 0).max(axis=0, initial=1e-300), np.array([fixed.get(n, 0.0) for n in names])
 
-# %% ../../nbs/05a_fitting.ipynb #7852bc2c
+# %% ../../nbs/05a_fitting.ipynb #dcad30c2
 class TimingModel:
     """A model of return: natural parameters, and the likelihood of each row.
 
@@ -194,16 +195,18 @@ class TimingModel:
         table, _, place = distinct_rows(pd.concat([check_summary(summary, self.columns), *made], axis=1))
         return {c: np.ascontiguousarray(table[c].to_numpy()) for c in self.columns}, table[self.covariates].to_numpy(), place, summary.index
 
-    def evaluate(self, theta: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray, np.ndarray]:
-        "Log-likelihood less penalty, score and Hessian by logarithms and coefficients."
-        w = self.weights if weights is None else weights
-        k, natural = len(self.names), self.natural(theta)
-        rows = self.rows(natural, self.data)
+    def rows_at(self, theta: np.ndarray) -> Rows:
+        "What the likelihood says of each row, with derivatives by its natural parameters."
+        return self.rows(self.natural(theta), self.data)
+
+    def gather(self, theta: np.ndarray, rows: Rows, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        "Log-likelihood less penalty, score and Hessian by logarithms and coefficients, of weighted rows."
+        k = len(self.names)
         if not self.covariates:
-            nat = natural[0]
+            nat = np.exp(theta)
             score, upper = nat * (w @ rows.score), np.triu((w @ rows.hessian.reshape(len(w), -1)).reshape(k, k))
             return float(w @ rows.loglike), score, (upper + np.triu(upper, 1).T) * np.outer(nat, nat) + np.diag(score)
-        logs = rows.in_logs(natural)
+        logs = rows.in_logs(self.natural(theta))
         jacobian = np.concatenate([np.broadcast_to(np.eye(k), (len(w), k, k)), self.z[:, :, None] * self.signs], axis=1) # rows x estimated x natural
         score = np.einsum("n,npk,nk->p", w, jacobian, logs.score)
         hessian = np.einsum("n,npk,nkl,nql->pq", w, jacobian, logs.hessian, jacobian, optimize=True)
@@ -211,9 +214,16 @@ class TimingModel:
         return (float(w @ rows.loglike - self.penalty * gamma @ gamma / 2), score - self.penalty * gamma,
                 hessian - self.penalty * np.diag((np.arange(len(theta)) >= k).astype(float)))
 
+    def evaluate(self, theta: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray, np.ndarray]:
+        "Log-likelihood less penalty, score and Hessian by logarithms and coefficients."
+        return self.gather(theta, self.rows_at(theta), self.weights if weights is None else weights)
+
     def evaluate_free(self, phi: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray, np.ndarray]:
         "The same by the free numbers."
-        value, score, hessian = self.evaluate(self.known + self.free @ phi, weights)
+        return self.to_free(*self.evaluate(self.known + self.free @ phi, weights))
+
+    def to_free(self, value: float, score: np.ndarray, hessian: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        "Derivatives by the free numbers."
         return value, score @ self.free, self.free.T @ hessian @ self.free
 
     def score_rows(self, theta: np.ndarray) -> np.ndarray: # rows x estimated
@@ -236,17 +246,27 @@ class TimingModel:
         k = len(self.names)
         first = np.concatenate([np.log(self.start() if start is None else np.asarray(start, dtype=float)[:k]),
                                 np.zeros(len(self.covariates)) if start is None or len(start) == k else np.asarray(start, dtype=float)[k:]])
+        if start is None and len(self.weights) > 2000:
+            first = self.from_a_sample(first)
         phi, converged, steps = maximise(self.evaluate_free, np.linalg.lstsq(self.free, first - self.known, rcond=None)[0], max_iter)
         if not converged:
             warnings.warn(f"{type(self).__name__} did not converge in {steps} steps. Give start= near the optimum, a larger max_iter=, or a simpler model; "
                           "with a ridge in the likelihood a penalty= or fixed= helps.", ConvergenceWarning, stacklevel=2)
         return self.results(self, self.known + self.free @ phi, converged, steps, cov_type)
 
+    def from_a_sample(self, first: np.ndarray, every: int = 8) -> np.ndarray:
+        "A better place to begin: the optimum of every eighth row, where there is one."
+        part = copy(self)
+        part.data, part.z, part.weights = {c: np.ascontiguousarray(v[::every]) for c, v in self.data.items()}, self.z[::every], self.weights[::every]
+        phi, converged, _ = maximise(part.evaluate_free, np.linalg.lstsq(self.free, first - self.known, rcond=None)[0])
+        theta = self.known + self.free @ phi
+        return theta if converged and np.abs(theta).max() < 8 else first
+
     @property
     def results(self) -> type["TimingResults"]:
         return TimingResults
 
-# %% ../../nbs/05a_fitting.ipynb #ff575ff6
+# %% ../../nbs/05a_fitting.ipynb #e683121e
 Evaluated = tuple[float, np.ndarray, np.ndarray]
 
 def maximise(
@@ -257,7 +277,6 @@ def maximise(
 ) -> tuple[np.ndarray, bool, int]: # where, whether the optimum was reached, steps taken
     "The maximum of a function with exact derivatives."
     seen: dict[bytes, Evaluated] = {}
-    scale = max(1.0, abs(evaluate(first)[0]))
 
     def at(theta: np.ndarray) -> Evaluated:
         key = theta.tobytes()
@@ -270,9 +289,13 @@ def maximise(
     def value(theta: np.ndarray) -> float:
         found = at(theta)[0]
         return -found / scale if np.isfinite(found) else np.inf
-    found = optimize.minimize(value, first, jac=lambda t: -at(t)[1] / scale, hess=lambda t: -at(t)[2] / scale,
+    scale = max(1.0, abs(at(first)[0]))
+    theta, near, quick = climb(at, first)
+    if near:
+        return theta, True, quick
+    found = optimize.minimize(value, theta, jac=lambda t: -at(t)[1] / scale, hess=lambda t: -at(t)[2] / scale,
                               method="trust-exact", options=dict(gtol=1e-9, maxiter=max_iter, max_trust_radius=4.0))
-    theta, steps = found.x, int(found.nit)
+    theta, steps = found.x, quick + int(found.nit)
     for _ in range(4): # the last digits, where the function itself no longer tells
         _, score, hessian = at(theta)
         step, gain, flat = newton_step(score, hessian)
@@ -280,6 +303,20 @@ def maximise(
             break
         theta, steps = theta + step, steps + 1
     return theta, flat and gain < 1e-6, steps
+
+def climb(at: Callable[[np.ndarray], Evaluated], theta: np.ndarray) -> tuple[np.ndarray, bool, int]: # where, whether it is the top, steps taken
+    "Plain Newton steps as long as each is short and brings what it promised."
+    for steps in range(20):
+        value, score, hessian = at(theta)
+        step, gain, level = newton_step(score, hessian)
+        if not level or not gain < 50 or np.abs(step).max() > 1 or np.linalg.eigvalsh(-hessian)[0] <= 0:
+            return theta, False, steps
+        if gain < 1e-7:
+            return theta + step, True, steps + 1
+        if not at(theta + step)[0] - value > gain / 4:
+            return theta, False, steps
+        theta = theta + step
+    return theta, False, 20
 
 def newton_step(score: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, float, bool]: # step, what it gains, level in all other directions
     "The step to the top of the parabola, in the directions that bend; along a ridge there is none, if the likelihood is level there."
@@ -296,7 +333,7 @@ def deviations(covariance: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.sqrt(np.diag(covariance))
 
-# %% ../../nbs/05a_fitting.ipynb #bcdd3eaa
+# %% ../../nbs/05a_fitting.ipynb #b7715dcb
 @dataclass(frozen=True, eq=False)
 class TimingResults:
     "A fitted model of return, in statsmodels' manner."
@@ -445,20 +482,25 @@ class TimingResults:
     def bootstrap(self, replicates: int = 1000, *, seed: int = 0) -> pd.DataFrame: # a row a replicate, `params`
         "Estimates on customers drawn anew: the draw is of weights, so no row is copied. Replicates that fail are NaN."
         rng, model, drawn = np.random.default_rng(seed), self.model, np.full((replicates, len(self.theta)), np.nan)
-        here = np.linalg.lstsq(model.free, self.theta - model.known, rcond=None)[0]
+        here, rows = np.linalg.lstsq(model.free, self.theta - model.known, rcond=None)[0], model.rows_at(self.theta)
         for i in range(replicates):
             w = rng.multinomial(self.nobs, model.weights / model.weights.sum()).astype(float)
-            phi, good, _ = maximise(partial(model.evaluate_free, weights=w), here)
+            step, gain, level = newton_step(*model.to_free(*model.gather(self.theta, rows, w))[1:])
+            phi, good, _ = maximise(partial(model.evaluate_free, weights=w), here + step if level and gain < 50 and np.abs(step).max() < 1 else here)
             if good:
                 drawn[i] = model.known + model.free @ phi
         drawn[:, : len(model.names)] = np.exp(drawn[:, : len(model.names)])
         return pd.DataFrame(drawn, columns=self.names)
 
-# %% ../../nbs/05a_fitting.ipynb #53339a71
+# %% ../../nbs/05a_fitting.ipynb #cc740b02
 def gamma_ratio(shape: np.ndarray, x: np.ndarray, shared: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # value, first and second derivative by `shape`
-    "log Γ(shape + x) - log Γ(shape), by distinct values of `x` where everybody shares the shape."
+    "log Γ(shape + x) - log Γ(shape), by distinct values of whole `x` where everybody shares the shape."
     from scipy.special import digamma, gammaln, polygamma
-    values, place = np.unique(x, return_inverse=True) if shared else (x, slice(None))
+    values, place = x, slice(None) # type: np.ndarray, Any
+    if shared and len(x) and x.max() < len(x):
+        values, place = np.arange(x.max() + 1), x.astype(np.int64)
+    elif shared:
+        values, place = np.unique(x, return_inverse=True)
     a = shape[:1] if shared else shape
     return tuple(f[place] for f in (gammaln(a + values) - gammaln(a), digamma(a + values) - digamma(a), polygamma(1, a + values) - polygamma(1, a)))
 

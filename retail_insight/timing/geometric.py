@@ -15,30 +15,36 @@ from scipy import special
 
 from .fitting import Rows, TimingModel, add_gamma_part, compiled, gamma_ratio
 
-# %% ../../nbs/05b_geometric.ipynb #2aa37ce6
+# %% ../../nbs/05b_geometric.ipynb #783e147f
 @compiled
 def erlang_terms(r: Any, alpha: Any, a: Any, b: Any, x: Any, recency: Any, age: Any, k: int, m: int, value: Any, score: Any, hessian: Any, alive: Any) -> None:
     "The bracket of the likelihood: its logarithm, first and second derivatives, and the share of the terms that are alive."
+    term, d_r, dd_r, share = np.empty(k + 1), np.empty(k + 1), np.empty(k + 1), np.empty(k + 1)
     for i in range(len(x)):
         shape, until, seen = r[i] + k * x[i], alpha[i] + age[i], alpha[i] + recency[i]
         n = k + 1 if x[i] + m > 0 else k
-        term, d_r, dd_r, ways = np.empty(k + 1), np.empty(k + 1), np.empty(k + 1), 0.0
-        slope, bend = -np.log(until), 0.0
+        log_until, ways, bend, wait = np.log(until), 0.0, 0.0, age[i] - recency[i]
+        slope = -log_until
         for j in range(k):
-            term[j], d_r[j], dd_r[j] = ways - (shape + j) * np.log(until), slope, bend
-            wait = age[i] - recency[i]
-            ways += np.log(shape + j) + (np.log(wait) if wait > 0 else -np.inf) - np.log(j + 1.0)
+            term[j], d_r[j], dd_r[j] = ways - (shape + j) * log_until, slope, bend
+            if k > 1:
+                ways += np.log(shape + j) + (np.log(wait) if wait > 0 else -np.inf) - np.log(j + 1.0)
             slope += 1 / (shape + j)
             bend -= 1 / (shape + j) ** 2
         stay = b[i] + x[i] + m - 1
         if n > k:
-            term[k], d_r[k], dd_r[k] = np.log(a[i] / stay) - shape * np.log(seen), -np.log(seen), 0.0
-        top = term[:n].max()
-        total = np.exp(term[:n] - top).sum()
-        value[i] = top + np.log(total)
-        alive[i] = np.exp(term[:k] - top).sum() / total
+            log_seen = np.log(seen)
+            term[k], d_r[k], dd_r[k] = np.log(a[i] / stay) - shape * log_seen, -log_seen, 0.0
+        top, total = max(term[0], term[n - 1]), 0.0
         for j in range(n):
-            p = np.exp(term[j] - top) / total
+            top = max(top, term[j])
+        for j in range(n):
+            share[j] = np.exp(term[j] - top)
+            total += share[j]
+        value[i] = top + np.log(total)
+        alive[i] = 1.0 if n == k else 1 - share[k] / total if share[k] < total / 2 else share[:k].sum() / total
+        for j in range(n):
+            p = share[j] / total
             if p == 0.0:
                 continue
             base, count = (until, shape + j) if j < k else (seen, shape)

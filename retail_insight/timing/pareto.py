@@ -29,40 +29,46 @@ def last_moment(k: float, s: float, alpha: float, beta: float, recency: float, a
         top = min(top, recency + (beta + recency) * np.expm1(40 / s))
     return top
 
-# %% ../../nbs/05c_pareto.ipynb #53258224
+# %% ../../nbs/05c_pareto.ipynb #3d007431
 @compiled
-def moments(k: float, s: float, alpha: float, beta: float, recency: float, age: float, v: Any, log_step: Any, term: Any, log_a: Any, log_b: Any) -> None:
-    "The logarithm of each term, of alpha+u and of beta+u: a row's moments of leaving, and at the end its being alive."
+def moments(k: float, s: float, alpha: float, beta: float, recency: float, age: float, v: Any, log_step: Any, term: Any, log_a: Any, log_b: Any, over_a: Any, over_b: Any) -> None:
+    "The logarithm of each term, of alpha+u and of beta+u, and 1 over these: a row's moments of leaving, and at the end its being alive."
     n, low = len(v), min(alpha, beta)
     top = last_moment(k, s, alpha, beta, recency, age)
     width = np.log((low + top) / (low + recency))
-    start = np.log(low + recency)
+    start, apart = np.log(low + recency), abs(alpha - beta)
+    front = np.log(s * width) if width > 0 else -np.inf
     for j in range(n):
         near = start + width * v[j] * v[j]
-        far = np.log(np.exp(near) + abs(alpha - beta))
-        log_a[j], log_b[j] = (near, far) if alpha <= beta else (far, near)
-        term[j] = np.log(s) - k * log_a[j] - (s + 1) * log_b[j] + near + log_step[j] + (np.log(width) if width > 0 else -np.inf)
-    log_a[n], log_b[n] = np.log(alpha + age), np.log(beta + age)
+        at = np.exp(near)
+        far = np.log(at + apart)
+        if alpha <= beta:
+            log_a[j], log_b[j], over_a[j], over_b[j] = near, far, 1 / at, 1 / (at + apart)
+        else:
+            log_a[j], log_b[j], over_a[j], over_b[j] = far, near, 1 / (at + apart), 1 / at
+        term[j] = front - k * log_a[j] - (s + 1) * log_b[j] + near + log_step[j]
+    log_a[n], log_b[n], over_a[n], over_b[n] = np.log(alpha + age), np.log(beta + age), 1 / (alpha + age), 1 / (beta + age)
     term[n] = -k * log_a[n] - s * log_b[n]
 
-# %% ../../nbs/05c_pareto.ipynb #8acd6f7a
+# %% ../../nbs/05c_pareto.ipynb #82791ae0
 @compiled
 def pareto_terms(r: Any, alpha: Any, s: Any, beta: Any, x: Any, recency: Any, age: Any, v: Any, log_step: Any, value: Any, score: Any, hessian: Any, alive: Any) -> None:
     "The bracket of the likelihood: its logarithm, first and second derivatives, and the share of being alive."
     n = len(v)
-    term, log_a, log_b = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1)
+    term, log_a, log_b, over_a, over_b = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.empty(n + 1)
     for i in range(len(x)):
         k, si = r[i] + x[i], s[i]
-        moments(k, si, alpha[i], beta[i], recency[i], age[i], v, log_step, term, log_a, log_b)
-        top = term.max()
-        total = np.exp(term - top).sum()
-        value[i], alive[i] = top + np.log(total), np.exp(term[n] - top) / total
+        moments(k, si, alpha[i], beta[i], recency[i], age[i], v, log_step, term, log_a, log_b, over_a, over_b)
+        top, total = term.max(), 0.0
+        for j in range(n + 1):
+            term[j] = np.exp(term[j] - top) if term[j] > top - 60 else 0.0
+            total += term[j]
+        value[i], alive[i] = top + np.log(total), term[n] / total
         e0 = e1 = e2 = e3 = h00 = h01 = h02 = h03 = h11 = h12 = h13 = h22 = h23 = h33 = 0.0
         for j in range(n + 1):
-            p = np.exp(term[j] - top) / total
-            if p == 0.0:
+            if term[j] == 0.0:
                 continue
-            ia, ib, gone = np.exp(-log_a[j]), np.exp(-log_b[j]), 0.0 if j == n else 1.0
+            p, ia, ib, gone = term[j] / total, over_a[j], over_b[j], 0.0 if j == n else 1.0
             d0, d1, d2, d3 = -log_a[j], -k * ia, gone / si - log_b[j], -(si + gone) * ib
             e0, e1, e2, e3 = e0 + p * d0, e1 + p * d1, e2 + p * d2, e3 + p * d3
             h00, h01, h02, h03 = h00 + p * d0 * d0, h01 + p * (d0 * d1 - ia), h02 + p * d0 * d2, h03 + p * d0 * d3

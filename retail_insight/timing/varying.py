@@ -213,7 +213,7 @@ def customer_visits(
     "The days on which each customer bought something: those that `customer_summary` counts."
     return shop.query(f"WITH days AS ({DAYS}) SELECT customer_id, day FROM days WHERE bought ORDER BY ALL", last=resolve_as_of(shop, as_of))
 
-# %% ../../nbs/05d_varying.ipynb #1be389ef
+# %% ../../nbs/05d_varying.ipynb #d7516bfa
 class VaryingParetoNBD(ParetoNBD):
     """Pareto/NBD with covariates that change over time (Bachmann, Meierer and Naef 2021, Marketing Science 40(4)).
 
@@ -282,8 +282,7 @@ class VaryingParetoNBD(ParetoNBD):
         n = len(rows.loglike)
         return add_gamma_part(rows, np.full(n, r), np.full(n, alpha), self.data["frequency"])
 
-    def evaluate(self, theta: np.ndarray, weights: np.ndarray | None = None) -> tuple[float, np.ndarray, np.ndarray]:
-        w, rows = self.weights if weights is None else weights, self.rows_at(theta)
+    def gather(self, theta: np.ndarray, rows: Rows, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         slope, gamma = np.concatenate([np.exp(theta[:4]), np.ones(len(theta) - 4)]), np.concatenate([np.zeros(4), theta[4:]])
         score, upper = slope * (w @ rows.score), np.triu(np.tensordot(w, rows.hessian, 1))
         hessian = (upper + np.triu(upper, 1).T) * np.outer(slope, slope) + np.diag(np.append(score[:4], np.zeros(len(theta) - 4)))
@@ -292,6 +291,9 @@ class VaryingParetoNBD(ParetoNBD):
 
     def score_rows(self, theta: np.ndarray) -> np.ndarray:
         return self.rows_at(theta).score * np.concatenate([np.exp(theta[:4]), np.ones(len(theta) - 4)])
+
+    def from_a_sample(self, first: np.ndarray, every: int = 8) -> np.ndarray:
+        return first
 
     def start(self) -> np.ndarray:
         "The optimum of the model without covariates."
