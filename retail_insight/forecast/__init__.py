@@ -37,6 +37,7 @@ from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Cro
 from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
 from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
+from retail_insight.forecast.theta import Theta, ThetaResults
 
 __all__ = [
     "Choice",
@@ -78,6 +79,8 @@ __all__ = [
     "FORMS",
     "ETSResults",
     "Form",
+    "Theta",
+    "ThetaResults",
     "ADIDA",
     "IMAPA",
     "TSB",
