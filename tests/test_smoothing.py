@@ -11,6 +11,7 @@ from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from retail_insight.contract import load_shop
 from retail_insight.demand import UNIT_GOODS, build_demand
 from retail_insight.forecast import AUTO, ETS, FORMS
+from retail_insight.forecast.smoothing import last_states
 
 PARTS = {"ANN": {}, "AAN": {"trend": "add"}, "AAdN": {"trend": "add", "damped_trend": True}, "ANA": {"seasonal": "add", "seasonal_periods": 7},
          "AAA": {"trend": "add", "seasonal": "add", "seasonal_periods": 7}, "AAdA": {"trend": "add", "damped_trend": True, "seasonal": "add", "seasonal_periods": 7}}
@@ -18,9 +19,9 @@ PARTS = {"ANN": {}, "AAN": {"trend": "add"}, "AAdN": {"trend": "add", "damped_tr
 
 @pytest.fixture(scope="module")
 def daily():
-    "Twelve departments of Complete Journey over 26 weeks, from the largest down."
+    "Twenty departments of Complete Journey over 26 weeks, from the largest down."
     panel = build_demand(load_shop("complete_journey"), "department", freq="D", where=UNIT_GOODS, cap=48).complete().matrix().iloc[:182]
-    return panel[panel.sum().sort_values(ascending=False).index[:12]]
+    return panel[panel.sum().sort_values(ascending=False).index[:20]]
 
 
 @pytest.fixture(scope="module")
@@ -54,23 +55,22 @@ def test_forecasts_equal_statsmodels_at_the_same_parameters(daily, fitted, form)
 
 def test_spread_of_forecasts_equals_statsmodels(daily, fitted):
     for form in ("AAdN", "AAdA"):
-        model, at = at_ours(fitted[form], daily.iloc[:, 0].to_numpy(), 0, form)
+        model, at = at_ours(fitted[form], daily.iloc[:, 0], 0, form)
         theirs = model.smooth(at)
         spread = np.sqrt((fitted[form].shares(20)[:, 0] ** 2).cumsum() * theirs.mse)
         exact = theirs.get_prediction(start=182, end=201)
         np.testing.assert_allclose(spread, np.sqrt(exact.forecast_variance), rtol=1e-6)
 
 
-@pytest.mark.parametrize("form", ["ANN", "AAdN", "ANA"])
-def test_likelihood_is_as_high_as_statsmodels(daily, fitted, form):
-    "Within .05 of the optimum that statsmodels finds from its own start, or higher, for 95% of series."
+def test_likelihood_is_as_high_as_statsmodels(daily, fitted):
+    "Within .05 of the optimum that statsmodels finds from its own start, or higher, for 95% of series and forms."
     gaps = []
-    for k in range(daily.shape[1]):
+    for form in ("ANN", "AAdN", "ANA"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            theirs = ETSModel(daily.iloc[:, k].to_numpy(), initialization_method="estimated", **PARTS[form]).fit(disp=False)
-        gaps.append(fitted[form].params["loglik"].iloc[k] - theirs.llf)
-    assert np.mean(np.array(gaps) > -.05) >= .95, gaps
+            theirs = [ETSModel(daily[k].to_numpy(), initialization_method="estimated", **PARTS[form]).fit(disp=False).llf for k in daily]
+        gaps.extend(fitted[form].params["loglik"].to_numpy() - theirs)
+    assert len(gaps) == 60 and np.mean(np.array(gaps) > -.05) >= .95 and min(gaps) > -2, gaps
 
 
 def test_likelihood_is_as_high_as_statsmodels_on_many_series():
@@ -93,14 +93,16 @@ def test_the_form_of_least_aicc_is_chosen(daily, fitted):
 
 
 def test_nile():
-    "The level that R and statsmodels publish for the Nile: ETS(A,N,N), alpha .2455, 804.997 to 805.479 ahead."
+    "ETS(A,N,N) of the Nile: at statsmodels' optimum the published 804.997 ahead; ours is a little more likely and within half a percent of it."
     nile = sm.datasets.nile.load_pandas().data["volume"].to_numpy()
     found = ETS("ANN").fit(pd.DataFrame({"nile": nile}, index=pd.date_range("1970-01-01", periods=100)))
-    assert found.params["alpha"].iloc[0] == pytest.approx(.2455, abs=.002)
-    assert found.mean(1)[0, 0] == pytest.approx(804.997, abs=.5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        assert found.params["loglik"].iloc[0] > ETSModel(nile).fit(disp=False).llf - 1e-3
+        theirs = ETSModel(nile).fit(disp=False)
+    alpha, start = theirs.params
+    state = last_states(nile[:, None], np.array([0]), np.array([[alpha], [0], [0], [0]]), np.array([[start], [0], [0]]))[0]
+    assert state[0, 0] == pytest.approx(804.997, abs=.01) and theirs.forecast(1)[0] == pytest.approx(804.997, abs=.01)
+    assert found.params["loglik"].iloc[0] > theirs.llf and found.mean(1)[0, 0] == pytest.approx(804.997, rel=.005)
 
 
 def test_no_bad_series_stops_the_panel(daily):
@@ -155,7 +157,7 @@ def test_roll_equals_running_the_same_parameters_over_everything(daily):
 
 @pytest.mark.parametrize("change", [lambda p: p.iloc[1:], lambda p: p.iloc[:, :3], lambda p: p.iloc[:100]])
 def test_roll_refuses_another_panel(daily, change):
-    with pytest.raises(ValueError, match="must hold the same 12 series and begin with the same 150 periods"):
+    with pytest.raises(ValueError, match="must hold the same 20 series and begin with the same 150 periods"):
         ETS("ANN").fit(daily.iloc[:150]).roll(change(daily))
 
 

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORMS', 'AUTO', 'LANES', 'ALPHA', 'BETA', 'GAMMA', 'PHI', 'LEVEL', 'TREND', 'SEASON', 'LOW', 'HIGH', 'GRID', 'Tile',
-           'Search', 'MARGIN', 'Form', 'compiled', 'surprise', 'advance', 'run_states', 'response', 'grid_points',
-           'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope', 'own_term', 'make_tile', 'add_products',
-           'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile', 'judge', 'next_try', 'polish',
-           'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form', 'fit_forms', 'begins', 'by_mean',
-           'check_roll', 'ETSResults', 'last_states', 'params_table', 'ETS', 'fit_panel']
+           'Search', 'MARGIN', 'OTHER_STARTS', 'Form', 'compiled', 'surprise', 'advance', 'run_states', 'response',
+           'grid_points', 'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope', 'own_term', 'make_tile',
+           'add_products', 'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile', 'judge', 'next_try',
+           'polish', 'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form', 'keep_better', 'begin_again',
+           'fit_forms', 'begins', 'by_mean', 'check_roll', 'ETSResults', 'last_states', 'params_table', 'ETS',
+           'fit_panel']
 
 # %% ../../nbs/09a_smoothing.ipynb #20b80bac
 from collections import namedtuple
@@ -366,7 +367,7 @@ def bounded_step(normal: np.ndarray, gradient: np.ndarray, damping: float, kinds
             gain -= step[a] * step[c] * (normal[a, c] if c <= a else normal[c, a])
     return gain
 
-# %% ../../nbs/09a_smoothing.ipynb #869b2e73
+# %% ../../nbs/09a_smoothing.ipynb #2991fb2a
 Search = namedtuple("Search", "theta start total try_theta try_start gradient normal damping")
 
 @compiled
@@ -397,18 +398,18 @@ def judge(tile: Any, i: int, search: Any, q: int) -> None:
             search.normal[q, a, c] = tile.normal[a, c, i]
 
 @compiled
-def next_try(search: Any, q: int, kinds: np.ndarray, step: np.ndarray, M: np.ndarray, tolerance: float) -> bool: # is there something to gain?
-    "Set what a series tries next."
-    gain = bounded_step(search.normal[q], search.gradient[q], search.damping[q], kinds, search.theta[q], step, M)
+def next_try(search: Any, q: int, kinds: np.ndarray, step: np.ndarray, M: np.ndarray, tolerance: float, begin: bool) -> bool: # is there something to gain?
+    "Set what a series tries next; to begin with, the best start for its parameters."
+    gain = bounded_step(search.normal[q], search.gradient[q], 1e12 if begin else search.damping[q], kinds, search.theta[q], step, M)
     for a in range(len(kinds)):
         k = kinds[a]
         if k < LEVEL:
             search.try_theta[q, k] = search.theta[q, k] + step[a]
         else:
             search.try_start[q, k - LEVEL] = search.start[q, k - LEVEL] + step[a]
-    return gain > tolerance * search.total[q] and search.damping[q] < 1e6
+    return begin or (gain > tolerance * search.total[q] and search.damping[q] < 1e6)
 
-# %% ../../nbs/09a_smoothing.ipynb #ac116d71
+# %% ../../nbs/09a_smoothing.ipynb #4d8966fe
 @compiled
 def polish(
     scaled: np.ndarray,  # series x period
@@ -427,7 +428,7 @@ def polish(
                     np.zeros((series, columns, columns)), np.full(series, 1e-2))
     tile, step, M = make_tile(periods, period, running, columns), np.zeros(columns), np.zeros((columns, columns))
     left, count = np.arange(series), series
-    for _ in range(rounds):
+    for turn in range(rounds):
         kept = 0
         for first in range(0, count, LANES):
             which = left[first:min(first + LANES, count)].copy()
@@ -435,7 +436,7 @@ def polish(
             one_pass(tile, kinds)
             for i in range(len(which)):
                 judge(tile, i, search, which[i])
-                if next_try(search, which[i], every, step, M, tolerance):
+                if next_try(search, which[i], every, step, M, tolerance, turn == 0):
                     left[kept] = which[i]
                     kept += 1
         count = kept
@@ -458,8 +459,8 @@ def possible_forms(names: Sequence[str], periods: int, period: int) -> list[Form
     forms = [FORMS[name] for name in names]
     return [f for f in forms if periods > f.size(period) + 1 and (not f.season or (period > 1 and periods >= 2 * period))]
 
-# %% ../../nbs/09a_smoothing.ipynb #f59d3abe
-MARGIN = 8. # AICc
+# %% ../../nbs/09a_smoothing.ipynb #40b309b3
+MARGIN = 5. # AICc
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
@@ -470,14 +471,33 @@ class Fitted:
     total: np.ndarray  # sum of squares
     aicc: np.ndarray
 
-def fit_form(scaled: np.ndarray, begin: np.ndarray, form: Form, period: int, tolerance: float = 1e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fit_form(scaled: np.ndarray, begin: np.ndarray, form: Form, period: int, tolerance: float = 4e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Parameters (series x 4), start (series x state) and sum of squares of one form, from a point of the grid."
     kinds = np.array([ALPHA] + [BETA] * form.trend + [GAMMA] * form.season + [PHI] * form.damped + [LEVEL] + [TREND] * form.trend + [SEASON] * form.season)
     theta = begin.astype(float)
     start, total = polish(scaled, theta, period if form.season else 1, kinds, tolerance, 50)
     return theta, start, total
 
-# %% ../../nbs/09a_smoothing.ipynb #7b63c735
+def keep_better(found: Fitted, form: Form, rows: np.ndarray, fit: tuple[np.ndarray, np.ndarray, np.ndarray], periods: int, period: int) -> np.ndarray: # AICc
+    "Write a fit into `found` where its AICc is the least so far."
+    theta, start, total = fit
+    criterion = aicc(total, periods, form.size(period))
+    better = criterion < found.aicc[rows]
+    won = rows[better]
+    found.form[won], found.theta[:, won], found.total[won], found.aicc[won] = form.name, theta[better].T, total[better], criterion[better]
+    found.start[:, won] = np.pad(start[better], ((0, 0), (0, found.start.shape[0] - start.shape[1]))).T
+    return criterion
+
+# %% ../../nbs/09a_smoothing.ipynb #c82c11e5
+OTHER_STARTS = ((.2, .02, .05, .85), (.01, .1, .3, .97)) # alpha, beta, gamma (shares), phi
+
+def begin_again(found: Fitted, form: Form, rows: np.ndarray, scaled: np.ndarray, period: int) -> None:
+    "Polish a form with a trend from other points, for some rows."
+    for point in OTHER_STARTS:
+        begin = np.tile(np.where([True, True, form.season, form.damped], point, [0., 0., 0., 1.]), (len(rows), 1))
+        keep_better(found, form, rows, fit_form(scaled[rows], begin, form, period), scaled.shape[1], period)
+
+# %% ../../nbs/09a_smoothing.ipynb #d67f071c
 def fit_forms(
     values: np.ndarray,    # period x series, complete, none of them constant
     forms: Sequence[Form],
@@ -492,14 +512,14 @@ def fit_forms(
     behind = np.array([aicc(least, periods, f.size(period)) for f, (least, _) in zip(forms, coarse, strict=True)])
     behind -= behind.min(axis=0)
     found = Fitted(np.full(series, "", dtype=object), np.zeros((4, series)), np.zeros((2 + period, series)), np.zeros(series), np.full(series, np.inf))
+    near = {}
     for f, (_, at), gap in zip(forms, coarse, behind, strict=True):
         rows = np.flatnonzero(gap <= margin)
-        theta, start, total = fit_form(scaled[rows], grid_points(f)[at[rows]], f, period)
-        criterion = aicc(total, periods, f.size(period))
-        better = criterion < found.aicc[rows]
-        won = rows[better]
-        found.form[won], found.theta[:, won], found.total[won], found.aicc[won] = f.name, theta[better].T, total[better], criterion[better]
-        found.start[:, won] = np.pad(start[better], ((0, 0), (0, 2 + period - start.shape[1]))).T
+        criterion = keep_better(found, f, rows, fit_form(scaled[rows], grid_points(f)[at[rows]], f, period), periods, period)
+        near[f] = rows, criterion
+    for f, (rows, criterion) in near.items():
+        if f.trend and (close := criterion <= found.aicc[rows]).any():
+            begin_again(found, f, rows[close], scaled, period)
     start = found.start * spread
     start[0] += centre
     return replace(found, start=start, total=found.total * spread ** 2, aicc=found.aicc + 2 * periods * np.log(spread))
