@@ -11,7 +11,7 @@ CHAPTERS = {
     "scoring": [],
     "describe": ["describe_shop", "FourVs"],
     "profile": ["build_profiles", "Profiles", "publish", "Published"],
-    "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments", "infer_demographics", "Demographics"],
+    "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments", "infer_demographics", "Demographics", "judge_profiles", "Judged"],
     "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD", "GammaGamma", "clv", "dert",
                "predict_visits", "next_visit", "new_customer", "predict_customers",
                "VaryingParetoNBD", "customer_visits"],

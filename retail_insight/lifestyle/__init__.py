@@ -22,10 +22,12 @@ from retail_insight.lifestyle.segments import (
 )
 from retail_insight.lifestyle.space import TasteSpace, taste_space
 from retail_insight.lifestyle.taste import TasteIndex, taste_index
+from retail_insight.lifestyle.worth import Judged, judge_profiles
 
 __all__ = [
     "Cards",
     "Demographics",
+    "Judged",
     "LifestyleAxes",
     "PatternResults",
     "Segments",
@@ -35,6 +37,7 @@ __all__ = [
     "consumption_pattern",
     "demographics_index",
     "infer_demographics",
+    "judge_profiles",
     "lifestyle_axes",
     "lifestyle_segments",
     "means_index",

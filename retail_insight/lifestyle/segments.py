@@ -9,7 +9,7 @@ __all__ = ['COVARIANCES', 'PER_SEGMENT', 'STABLE', 'WORTH_NAMING', 'LOOKS', 'SMA
            'why_these', 'why_none', 'log_ratios', 'span_moments', 'taste_shares', 'LifestyleAxes', 'learn_pattern',
            'lifestyle_axes', 'lifestyle_segments', 'migration_table', 'stayed']
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #bd6fd6dd
+# %% ../../nbs/04c_lifestyle_segments.ipynb #48fffd72
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from scipy.stats import norm
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
 
 from ..contract import ContractError, Shop, resolve_as_of
 from retail_insight.lifestyle.pattern import (
@@ -83,7 +84,7 @@ def learn_coordinates(
     turned = pd.DataFrame((vectors / np.sqrt(np.maximum(values, 1e-6)))[:, order[:int(kept["kept"].sum()) or None]], index=limits.index)
     return Coordinates(limits, turned * np.where(turned.sum() < 0, -1, 1), kept)
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #b7799436
+# %% ../../nbs/04c_lifestyle_segments.ipynb #23b02c7b
 COVARIANCES = ("spherical", "diag", "tied", "full")
 PER_SEGMENT = 30 # customers for each segment sought
 
@@ -100,11 +101,12 @@ def fit_mixtures(
 ) -> pd.DataFrame: # `number`, `covariance`, `bic`, `mixture`; the best first
     "A mixture for each number of components and kind of covariance, by BIC (Schwarz 1978; Fraley and Raftery 2002)."
     counts = sorted({1, *numbers})
-    fits = [(k, c, fit_mixture(x, k, c, seed)) for k in counts if len(x) >= PER_SEGMENT * k for c in covariances]
+    with threadpool_limits(1): # small products only wait for a second thread
+        fits = [(k, c, fit_mixture(x, k, c, seed)) for k in counts if len(x) >= PER_SEGMENT * k for c in covariances]
     rows = [(k, c, m.bic(x), m) for k, c, m in fits]
     return pd.DataFrame(rows, columns=["number", "covariance", "bic", "mixture"]).sort_values("bic", kind="stable", ignore_index=True)
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #fa8df45c
+# %% ../../nbs/04c_lifestyle_segments.ipynb #f49935cc
 STABLE = .8 # median adjusted Rand index
 
 def stability(
@@ -118,7 +120,8 @@ def stability(
     rng, first, found = np.random.default_rng(seed), mixture.predict(x), []
     for draw in range(repeats):
         sample = x[rng.integers(0, len(x), len(x))]
-        again = fit_mixture(sample, mixture.n_components, mixture.covariance_type, seed + draw + 1)
+        with threadpool_limits(1):
+            again = fit_mixture(sample, mixture.n_components, mixture.covariance_type, seed + draw + 1)
         found.append(adjusted_rand_score(first, again.predict(x)))
         if np.sum(np.array(found) < STABLE) > repeats / 2:
             break
@@ -316,10 +319,8 @@ def why_none(choice: pd.DataFrame) -> str: # `choice`: from `choose_mixture`, no
     return (f"{len(tried)} mixtures beat one cloud by BIC, but none is found again in bootstrap samples: the best, {best['number']} segments, "
             f"agrees with a median adjusted Rand index of {best['ari']:.2f}, below {STABLE}. The customers differ by degrees, without gaps to cut at.")
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #63059942
+# %% ../../nbs/04c_lifestyle_segments.ipynb #4e54d0e4
 SMALL_SHARE = .01 # added to each, so that a dimension that somebody never touches is no matter of decimals
-
-SMALL_SHARE = .01 # added to every share, or a dimension that somebody never touches becomes a matter of decimals
 
 def log_ratios(shares: np.ndarray) -> np.ndarray: # customers x dimensions
     "Centred log-ratios."
@@ -349,7 +350,7 @@ def taste_shares(
         mine = mine / mine.sum(axis=1, keepdims=True)
     return mine
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #9a284aaf
+# %% ../../nbs/04c_lifestyle_segments.ipynb #5c04a030
 @dataclass(frozen=True, eq=False)
 class LifestyleAxes:
     "How a shop's customers are scored: learned at one day, applied at any."
@@ -378,11 +379,14 @@ class LifestyleAxes:
         first = shop.query("SELECT min(local_date) AS first FROM transactions")["first"].iloc[0].date()
         if since is not None and pd.Timestamp(since).date() > first:
             moments = span_moments(moments, self.moments(shop, pd.Timestamp(since).date() - timedelta(days=1)))
-        pattern = pd.DataFrame(index=moments.index)
-        if self.weights.shape[1]:
-            pattern = (self.shrinkage.shrink(moments) @ self.weights - self.scale["mean"]) / self.scale["std"]
         taste = self.tastes(shop, day, since, moments.index)
-        return pattern.join(taste).assign(baskets=moments["baskets"].astype(int))
+        return self.pattern(moments).join(taste).assign(baskets=moments["baskets"].astype(int))
+
+    def pattern(self, moments: pd.DataFrame) -> pd.DataFrame: # customers x factors; `moments`: from `moments` or `span_moments`
+        "Scores of the consumption pattern."
+        if not self.weights.shape[1]:
+            return pd.DataFrame(index=moments.index)
+        return (self.shrinkage.shrink(moments) @ self.weights - self.scale["mean"]) / self.scale["std"]
 
     def tastes(self, shop: Shop, day: date, since: date | str | None, customers: pd.Index) -> pd.DataFrame:
         "Log-ratios of the dimensions of taste; a customer without a known choice is like everybody."
