@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retail_insight.contract import corner_tables, load_shop
+from retail_insight.contract import Shop, corner_tables, load_shop
+from retail_insight.scoring import brier_score, expected_calibration_error
 from retail_insight.timing import (
     BGCNBD,
     BGNBD,
@@ -20,12 +21,15 @@ from retail_insight.timing import (
     clv,
     customer_summary,
     dert,
+    evaluate_holdout,
     new_customer,
     next_visit,
     predict_customers,
     predict_visits,
+    recalibrate,
     simulate_leaving,
     simulate_lifetimes,
+    track_visits,
 )
 from retail_insight.timing.spend import (
     discounted_by_parts,
@@ -44,13 +48,23 @@ def published(name: str) -> str:
         pytest.skip(f"the package lifetimes, whose {name} is wanted as data, is not installed")
 
 
-@pytest.fixture(scope="module")
-def tenth() -> pd.DataFrame:
-    "CDNOW, the tenth of the papers: 2,357 customers, 39 weeks and 39 weeks of holdout, times in weeks."
-    log = pd.read_csv(published("CDNOW_sample.txt"), sep=r"\s+", names=["id", "customer_id", "date", "discs", "amount"], dtype=str)
+def cdnow(name: str, names: list[str]) -> Shop:
+    "A log of CDNOW as a shop."
+    log = pd.read_csv(published(name), sep=r"\s+", names=names, dtype=str, skiprows=int("master" in name))
     log = log.assign(transaction_id=[f"{i}" for i in range(len(log))], line=1, date=pd.to_datetime(log["date"]), quantity=log["discs"].astype(int).clip(lower=1), amount=log["amount"].astype(float))
     columns = {c: c for c in ("transaction_id", "line", "customer_id", "quantity", "amount")} | {"timestamp": "date", "product_id": "= 'cd'"}
-    return customer_summary(load_shop(log, timestamps="local", columns={"transactions": columns}), "W", split="1997-09-30")
+    return load_shop(log, timestamps="local", columns={"transactions": columns})
+
+
+@pytest.fixture(scope="module")
+def tenth_shop() -> Shop:
+    return cdnow("CDNOW_sample.txt", ["id", "customer_id", "date", "discs", "amount"])
+
+
+@pytest.fixture(scope="module")
+def tenth(tenth_shop) -> pd.DataFrame:
+    "CDNOW, the tenth of the papers: 2,357 customers, 39 weeks and 39 weeks of holdout, times in weeks."
+    return customer_summary(tenth_shop, "W", split="1997-09-30")
 
 
 def test_published_spend(tenth):
@@ -254,3 +268,60 @@ def test_one_time_buyers_have_an_outlook_without_value():
     told = predict_customers(load_shop(tables | {"transactions": once}, timestamps="local"), 2.0, model=NBD, draws=5)
     assert told.spend is None and told.frame["value"].isna().all() and any("no value" in note for note in told.notes)
     assert told.frame["expected"].notna().all() and "no value" in " ".join(str(told.summary()).split())
+
+
+HOLDOUT = { # MAE, RMSE, bias in percent, AUC, Brier
+    "BG/NBD": [.7855, 1.608, -12.2, .757, .1612], "MBG/NBD": [.7648, 1.607, -16.2, .760, .1614], "Pareto/NBD": [.7545, 1.603, -11.5, .771, .1619],
+    "NBD": [1.041, 1.860, 55.7, .774, .1821], "hiatus rule": [.7570, 1.929, -35.0, .771]}
+
+
+def test_the_holdout_of_the_papers(tenth):
+    told = evaluate_holdout(tenth)
+    for name, known in HOLDOUT.items():
+        found = told.scores.loc[name, ["MAE", "RMSE", "bias", "AUC", "Brier"]] .to_numpy(dtype=float) * [1, 1, 100, 1, 1]
+        assert (abs(found - np.pad(known, (0, 5 - len(known)), constant_values=np.nan)) > [6e-5, 6e-4, .1, 6e-4, 6e-5]).sum() == 0, (name, found)
+    assert told.scores.loc["Pareto/NBD", "MAE"] <= .75455 and told.scores.loc["Pareto/NBD", "RMSE"] <= 1.6035
+    zero = told.by_frequency().loc[0]
+    np.testing.assert_allclose(zero[["came", "BG/NBD", "Pareto/NBD"]], [.237, .225, .138], atol=6e-4)
+    for name, known in (("BG/NBD", .6256), ("Pareto/NBD", .6302)):
+        assert abs(np.corrcoef(told.predictions[name]["expected"], tenth["holdout_frequency"])[0, 1] - known) < 6e-5
+    assert "personal frequency" in str(told.summary())
+
+
+def test_the_tracking_of_the_papers(tenth_shop, tenth):
+    for model, known in ((BGNBD, -3.99), (ParetoNBD, -1.47)):
+        track = track_visits(tenth_shop, model(tenth).fit(), tenth)
+        assert len(track) == 78 and track["holdout"].sum() == 39
+        off = 100 * (track["cumulative_expected"].iloc[-1] / track["cumulative_came"].iloc[-1] - 1)
+        assert abs(off - known) < .3, (model, off) # the papers' sales days are counted in weeks from each first day
+
+
+def test_p_active_means_what_it_says():
+    shop = cdnow("CDNOW_master.txt", ["customer_id", "date", "discs", "amount"])
+    later = customer_summary(shop, "W", split="1997-09-30")
+    came = (later["holdout_frequency"] > 0).to_numpy(dtype=float)
+    told = recalibrate(shop, later.attrs["holdout"], split="1997-09-30").predict(later.attrs["holdout"])
+    before, after = (expected_calibration_error(came, told[c]) for c in ("said", "p_active"))
+    assert after < .01 < before, (before, after)
+    assert brier_score(came, told["p_active"]) < brier_score(came, told["said"]) - .005
+
+
+def test_recalibration_sees_nothing_after_the_split():
+    tables = corner_tables()
+    log = tables["transactions"]
+    early = log[log["timestamp"] < "2024-02-11"]
+    changed = pd.concat([early, log[log["timestamp"] >= "2024-02-11"].assign(customer_id="dan")])
+    told = [recalibrate(load_shop(tables | {"transactions": t}, timestamps="local"), 1.0, split=split, models=(NBD,), splits=3).predict(1.0)
+            for t, split in ((changed, "2024-02-10"), (early, None))]
+    pd.testing.assert_frame_equal(*told)
+
+
+@pytest.mark.parametrize("ask, said", [
+    (lambda shop: evaluate_holdout(customer_summary(shop)), "no holdout_frequency"),
+    (lambda shop: customer_summary(shop, split="2031-01-01"), "leaves nothing after it"),
+    (lambda shop: recalibrate(shop, 0.0), "no time ahead"),
+    (lambda shop: recalibrate(shop, 1.0, models=(NBD, BGNBD), method="isotonic"), "with one model"),
+    (lambda shop: recalibrate(shop, 1.0, method="magic"), "is not known")], ids=range(5))
+def test_a_wrong_holdout_is_named(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask(load_shop("corner"))

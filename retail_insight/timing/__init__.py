@@ -2,6 +2,19 @@
 
 from retail_insight.timing.fitting import NBD, TimingModel, TimingResults, check_summary
 from retail_insight.timing.geometric import BGCNBD, BGNBD, MBGNBD, alive_history, simulate_leaving
+from retail_insight.timing.holdout import (
+    HoldoutResults,
+    Recalibrated,
+    evaluate_holdout,
+    frequency_table,
+    plot_alive,
+    plot_frequency,
+    plot_recency_frequency,
+    plot_tracking,
+    recalibrate,
+    recency_frequency,
+    track_visits,
+)
 from retail_insight.timing.outlook import CustomerOutlook, predict_customers
 from retail_insight.timing.pareto import GGomNBD, ParetoNBD, simulate_lifetimes
 from retail_insight.timing.predictive import VisitDistribution, new_customer, next_visit, predict_visits
@@ -9,7 +22,9 @@ from retail_insight.timing.spend import GammaGamma, LifetimeValue, SpendResults,
 from retail_insight.timing.summary import customer_summary
 from retail_insight.timing.varying import VaryingParetoNBD, VaryingResults, customer_visits, simulate_varying
 
-__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "CustomerOutlook", "GGomNBD", "GammaGamma", "LifetimeValue", "ParetoNBD",
-           "SpendResults", "TimingModel", "TimingResults", "VaryingParetoNBD", "VaryingResults", "VisitDistribution",
-           "alive_history", "check_summary", "clv", "customer_summary", "customer_visits", "dert", "new_customer", "next_visit",
-           "predict_customers", "predict_visits", "simulate_leaving", "simulate_lifetimes", "simulate_varying"]
+__all__ = ["BGCNBD", "BGNBD", "MBGNBD", "NBD", "CustomerOutlook", "GGomNBD", "GammaGamma", "HoldoutResults", "LifetimeValue",
+           "ParetoNBD", "Recalibrated", "SpendResults", "TimingModel", "TimingResults", "VaryingParetoNBD", "VaryingResults",
+           "VisitDistribution", "alive_history", "check_summary", "clv", "customer_summary", "customer_visits", "dert",
+           "evaluate_holdout", "frequency_table", "new_customer", "next_visit", "plot_alive", "plot_frequency",
+           "plot_recency_frequency", "plot_tracking", "predict_customers", "predict_visits", "recalibrate", "recency_frequency",
+           "simulate_leaving", "simulate_lifetimes", "simulate_varying", "track_visits"]
