@@ -151,6 +151,20 @@ def test_shapes_are_recovered_and_intervals_cover(seed):
     assert abs(inside[few].mean() - .95) < .015
 
 
+def test_a_large_item_is_a_choice_between_two():
+    rng, share, shape = np.random.default_rng(5), np.array([.4, .6]), 8.
+    total = np.floor(np.exp(rng.normal(3.5, 1, 4000))) + 2
+    own = rng.beta(shape, shape * 1.5, 4000)
+    n = np.column_stack([taken := rng.binomial(total.astype(int), own), total - taken]).astype(float)
+    row, col = np.nonzero(n)
+    found = fit_shapes(ChoiceTable(pd.RangeIndex(4000), pd.RangeIndex(2), row, col, n[row, col], total, share))
+    assert np.abs(np.log(found / [shape, shape * 1.5])).max() < .12
+    said, wide = (shrunken_index(n[:, 0], total * .4, np.full(4000, found[0]), total=t) for t in (total, np.inf))
+    inside, by_poisson = (((x["lower"] <= 100 * own / .4) & (100 * own / .4 <= x["upper"])).mean() for x in (said, wide))
+    assert abs(inside - .95) < .012 and by_poisson > .97  # the Poisson's interval is too wide for it
+    assert said["index"].equals(wide["index"])
+
+
 def test_the_likelihood_never_falls_in_the_mixture():
     rng = np.random.default_rng(1)
     counts = rng.poisson(rng.gamma(.5, 4, (60, 12))).astype(float) + np.eye(60, 12)

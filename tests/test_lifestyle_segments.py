@@ -1,5 +1,8 @@
 "Segments, demographics and worth: what was planted is found, noise has nothing, and the future does not reach back."
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -88,3 +91,14 @@ def test_shops_that_lack_something():
         lifestyle_segments(log, as_of="2020-01-01")
     one = load_shop(tables | {"transactions": tables["transactions"].head(1)}, timestamps="local")
     assert "too few" in lifestyle_segments(one).reason
+
+
+def test_online_retail_has_segments_of_pattern_only_or_says_why():
+    data = os.environ.get("RETAIL_INSIGHT_DATA")
+    if not data or not (Path(data) / "online_retail").is_dir():
+        pytest.skip("Online Retail is not here")
+    shop = load_shop(Path(data) / "online_retail" / "transactions.parquet", columns="online_retail")
+    found = lifestyle_segments(shop, numbers=[1, 2, 3], repeats=5)
+    assert "No tastes are among the axes. products: this shop gives no category" in found.reason
+    assert list(found.scores) == list(found.axes.weights.columns) and found.stable == (len(found.names) > 1)
+    assert len(found.to_frame()) == (found.axes.score(shop)["baskets"] >= found.min_baskets).sum()

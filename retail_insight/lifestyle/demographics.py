@@ -278,7 +278,7 @@ def reason_not(judged: pd.Series) -> str: # from `judge_bands`
         return f"the probabilities are not calibrated (error {judged['ece']:.3f}, by chance up to {judged['ece_chance']:.3f})"
     return ""
 
-# %% ../../nbs/04d_demographics.ipynb #2bd9a9f2
+# %% ../../nbs/04d_demographics.ipynb #cc9a1078
 def learn_attribute(
     column: pd.Series,      # bands by customer, missing where not said
     features: pd.DataFrame, # by customer, standardised
@@ -300,7 +300,8 @@ def learn_attribute(
     x, code, ordered = features.loc[bands.index].to_numpy(), bands.cat.codes.to_numpy().astype(int), bool(bands.cat.ordered)
     seen = out_of_fold(x, code, ordered, folds=folds, seed=seed)
     judged = judge_bands(seen, alpha=alpha, seed=seed)
-    everybody = tempered(band_probabilities(fit_bands(x, code, ordered), features.to_numpy()), fit_temperature(seen.ours, code))
+    with threadpool_limits(1):
+        everybody = tempered(band_probabilities(fit_bands(x, code, ordered), features.to_numpy()), fit_temperature(seen.ours, code))
     return Attribute(bands, seen, judged, pd.DataFrame(everybody, features.index, list(bands.cat.categories)), reason_not(judged))
 
 # %% ../../nbs/04d_demographics.ipynb #87c3afb2
