@@ -90,6 +90,13 @@ def swap(row: int, old: str, new: str) -> list[str]:
     return [r.replace(old, new) if i == row else r for i, r in enumerate(ROWS)]
 
 
+def mapped(expression: str) -> Case:
+    def make(folder: Path) -> Path:
+        (folder / "map.toml").write_text(f"[transactions]\ntimestamp = \"= {expression}\"\n")
+        return text(*swap(2, "2024-01-08", "2024-13-08"))(folder)
+    return make
+
+
 DAYS = [r.replace("2024-01-06", "06/01/2024").replace("2024-01-08", "08/01/2024").replace("2024-01-31", "31/01/2024") for r in ROWS]
 
 CASES: dict[str, Case] = {
@@ -113,6 +120,8 @@ CASES: dict[str, Case] = {
     "a stray quote inside a field": text(*swap(1, "two", '2" pan')),
     "two stray quotes, two lines apart": text(*swap(1, "milk", '"milk')[:3], ROWS[3].replace("tea", 'te"a')),
     "a newline in quotes": text(*swap(1, "two", '"two\nlines"')),
+    "a date that the mapping's expression makes nothing of": mapped("try_strptime(timestamp, '%Y-%m-%d %H:%M')"),
+    "a date at which the mapping's expression gives up": mapped("strptime(timestamp, '%Y-%m-%d %H:%M')"),
     "a blank line": text(*ROWS[:2], "", *ROWS[2:]),
     "a null byte": raw("\n".join([HEAD, *swap(1, "two", "t\0wo")]).encode()),
     "no newline at the end": raw("\n".join([HEAD, *ROWS]).encode()),

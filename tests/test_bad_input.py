@@ -13,8 +13,9 @@ ERRORS = {"an empty file": "empty", "a header and nothing else": "no rows", "tho
           "no header": "look like data", "day first or month first": "none tells which", "both orders of day and month": "cannot be told",
           "a truncated Parquet file": "1 of 1 files cannot be read", "Parquet files, timestamp as a number in one": "no type reads both",
           "Parquet files, a time with a zone in one": "no type reads both", "gzip cut off": "cannot be read",
+          "a date at which the mapping's expression gives up": "TRY_CAST or try_strptime",
           "zip with two files": "holds 2 files", "a spreadsheet": "saved as CSV first"}
-REJECTED = {"UTF-8 with one broken byte": "undecodable_record", "a field too few": "ragged_record", "a field too many": "ragged_record",
+REJECTED = {"a date that the mapping's expression makes nothing of": "let the expression read this too", "UTF-8 with one broken byte": "undecodable_record", "a field too few": "ragged_record", "a field too many": "ragged_record",
             "a stray quote at the start of a field": "unclosed_quote", "two stray quotes, two lines apart": "unclosed_quote", "a null byte": "null_byte",
             "Parquet files, amount as text in one": "unreadable_amount", "Parquet files, one without a column": "missing_quantity", "NaN and infinity": "unreadable_amount", "a word among the numbers": "unreadable_amount",
             "a number too large for money": "unreadable_amount", "an identifier that is no whole number": "unreadable_product_id"}

@@ -13,7 +13,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from retail_insight.contract import ContractError, append, corner_tables, load_shop
+from retail_insight.contract import ContractError, append, corner_tables, load_shop, propose_mapping
 from retail_insight.contract.sources import BATCH_BYTES, open_database, open_source
 from retail_insight.report import main
 
@@ -205,3 +205,49 @@ def test_a_database_can_join_a_shop(tmp_path):
     till.close()
     grown = append(load_shop(log.iloc[:100], timestamps="local"), tmp_path / "late.db")
     assert len(grown.query("FROM transactions")) == len(log) and os.environ["RETAIL_INSIGHT_CACHE"] in str(grown.path)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "postgresql"])
+def test_check_looks_at_a_database_and_leaves_it_as_it_is(kind, tmp_path, capsys, request):
+    make = {"sqlite": sqlite_till, "duckdb": duckdb_till}
+    address = request.getfixturevalue("server") if kind == "postgresql" else f"{kind}:///{make[kind](tmp_path)}"
+    before = {p: p.read_bytes() for p in tmp_path.glob("till.*")}
+    lines = len(corner_tables()["transactions"])
+    proposal = propose_mapping(address, rows=100)
+    assert proposal.complete and proposal.read.set_index("source")["rows"]["transactions"] == lines
+    assert load_shop(address, columns=proposal.mapping).tables().set_index("table").loc["transactions", ["rows", "rejected"]].tolist() == [lines, 0]
+    assert main(["check", address]) == 0 and "milk" in capsys.readouterr().out
+    assert {p: p.read_bytes() for p in tmp_path.glob("till.*")} == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
+def test_check_finds_lines_and_receipts_in_a_database(kind, tmp_path):
+    log = corner_tables()["transactions"]
+    tables = {"bonpositionen": log[["transaction_id", "product_id", "quantity", "amount"]].set_axis(["BonNr", "Artikel", "Menge", "Betrag"], axis=1),
+              "bons": log[["transaction_id", "timestamp", "customer_id"]].drop_duplicates("transaction_id").set_axis(["BonNr", "Datum", "KundenNr"], axis=1)}
+    if kind == "sqlite":
+        tables["bons"]["BonNr"] = tables["bons"]["BonNr"].astype(str)
+        with sqlite3.connect(tmp_path / "kasse") as till:
+            for name, table in tables.items():
+                table.to_sql(name, till, index=False)
+        till.close()
+    else:
+        with duckdb.connect(str(tmp_path / "kasse")) as till:
+            for name, table in tables.items():
+                till.register("frame", table)
+                till.execute(f"CREATE TABLE {name} AS FROM frame")
+    address = f"{kind}:///{tmp_path / 'kasse'}"
+    proposal = propose_mapping(address)
+    assert proposal.complete and "JOIN" in proposal.mapping["transactions"]["from"]
+    assert len(load_shop(address, columns=proposal.mapping).query("FROM transactions")) == len(log)
+
+
+def test_check_tries_a_mapping_on_a_database(server, tmp_path):
+    mine = {"transactions": {"from": "= SELECT * FROM transactions WHERE customer_id = 'ana'"}}
+    told = propose_mapping(server, columns=mine)
+    assert told.complete and told.mapping == mine and told.given
+    with pytest.raises(ContractError, match="kein_log"):
+        propose_mapping(server, columns={"transactions": {"from": "kein_log"}})
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    with pytest.raises(ContractError, match="no table that may be seen"):
+        propose_mapping(tmp_path / "empty.duckdb")

@@ -6,21 +6,22 @@
 __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'STEP', 'CHECK_COLUMNS', 'Rules', 'PROMOTION_KEY', 'DIFFERENT',
            'cast_sql', 'id_types', 'band_order', 'column_expressions', 'missing_column', 'require_columns',
            'one_row_a_key', 'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'count_values',
-           'find_places', 'key_text', 'lines_later', 'find_runs', 'number_lines', 'door_rules', 'rule_tuples',
-           'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records', 'set_aside', 'contract_select',
-           'resolved_types', 'write_rows', 'settle_readings', 'show_readings', 'write_table', 'balance',
-           'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules', 'find_oddities', 'find_repeats',
-           'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids', 'write_ledger', 'digest_of',
-           'fill_shop', 'fill_tables', 'gather', 'with_records', 'require_rows', 'write_facts']
+           'find_places', 'key_text', 'lines_later', 'find_runs', 'number_lines', 'lines_between', 'missing_remedy',
+           'door_rules', 'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records',
+           'set_aside', 'contract_select', 'resolved_types', 'write_rows', 'settle_readings', 'show_readings',
+           'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules', 'find_oddities',
+           'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids', 'write_ledger',
+           'digest_of', 'fill_shop', 'remedy_of', 'fill_tables', 'gather', 'with_records', 'require_rows',
+           'write_facts']
 
-# %% ../../nbs/00d_door.ipynb #9c6af958
+# %% ../../nbs/00d_door.ipynb #d07a4e96
 import difflib
 import hashlib
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -257,7 +258,7 @@ def key_text(columns: list[str]) -> str: # SQL
     "A row's key as one text, also of a row that was set aside, so that rows that come later find their place behind it."
     return "[" + ", ".join(f"{c}::VARCHAR" for c in columns) + "]::VARCHAR"
 
-# %% ../../nbs/00d_door.ipynb #fec8ba0d
+# %% ../../nbs/00d_door.ipynb #c2b4f531
 STEP = 1 << 21 # rows that are numbered at a time, so that the changes fit into memory
 
 def lines_later(item: Incoming, rules: list[tuple[str, str, str, str]]) -> bool: # the rules that are asked while the table is written
@@ -277,23 +278,34 @@ def find_runs(con: duckdb.DuckDBPyConnection) -> tuple[np.ndarray, np.ndarray]: 
 def number_lines(con: duckdb.DuckDBPyConnection) -> None:
     "Number the lines of each transaction of a log that was just written."
     starts, earlier = find_runs(con)
-    def line_of(rows: Any) -> Any:
-        nr = rows.to_numpy()
-        mine = np.searchsorted(starts, nr, side="right") - 1
-        return pa.array(nr - starts[mine] + earlier[mine] + 1)
-    con.create_function("line_of", line_of, ["BIGINT"], "BIGINT", type="arrow") # type: ignore[call-overload]
     for first in range(0, run(con, "SELECT count(*) FROM transactions")[0][0], STEP):
+        lines = lines_between(starts, earlier, first, first + STEP)
+        con.create_function("line_of", lambda rows: pa.array(lines[rows.to_numpy() - first]), ["BIGINT"], "BIGINT", type="arrow") # type: ignore[call-overload]
         run(con, f"UPDATE transactions SET line = line_of(rowid) WHERE rowid >= {first} AND rowid < {first + STEP}")
-    con.remove_function("line_of")
+        con.remove_function("line_of")
 
-# %% ../../nbs/00d_door.ipynb #b11b52df
+def lines_between(starts: np.ndarray, earlier: np.ndarray, first: int, stop: int) -> np.ndarray:
+    "The line numbers of the rows from `first` to before `stop`, of which some may be beyond the last."
+    low, high = np.searchsorted(starts, [first, stop])
+    opens = np.zeros(stop - first, np.int64)
+    opens[starts[low:high] - first] = 1
+    mine = np.maximum(np.cumsum(opens) + low - 1, 0) # the run that each row belongs to
+    return np.arange(first, stop) - starts[mine] + earlier[mine] + 1
+
+# %% ../../nbs/00d_door.ipynb #61d8100f
+def missing_remedy(item: Incoming, column: str) -> str:
+    "What to do about an empty value: it stands in the source, or an expression made it."
+    sql = item.columns[column]
+    if not sql.startswith("("):
+        return f"fill in {column}, which every row needs"
+    return f"the mapping's {column} = {'= ' + sql[1:-1]!r} makes nothing of it: correct what it reads, or let the expression read this too"
+
 def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, str]]: # name, predicate, severity, remedy
     "Rules that follow from the contract's types and keys."
     rules = [(f"unreadable_{c}", f'"source.{c}" IS NOT NULL AND {c} IS NULL', "reject",
               f"not a {item.wanted[c].lower()}: correct the source, or map {c} with an expression that reads it")
              for c in item.columns if item.types[c] != item.wanted[c]]
-    rules += [(f"missing_{c}", f'"source.{c}" IS NULL', "reject", f"fill in {c}, which every row needs")
-              for c in REQUIRED[item.table] if c in item.columns]
+    rules += [(f"missing_{c}", f'"source.{c}" IS NULL', "reject", missing_remedy(item, c)) for c in REQUIRED[item.table] if c in item.columns]
     if set(KEYS.get(item.table, ["?"])) <= set(item.columns):
         rules.append(("repeated_key", '"source.copy" > 1', "reject", "the first row with a key is kept: remove the others"))
     if item.table == "transactions" and as_of is not None:
@@ -311,20 +323,21 @@ def rule_tuples(rules: pd.DataFrame) -> list[tuple[str, str, str, str]]: # name,
     "Rows of a rule table in the form of `door_rules`."
     return list(rules[["name", "predicate", "severity", "remedy"]].itertuples(index=False, name=None))
 
-# %% ../../nbs/00d_door.ipynb #ed835ce7
+# %% ../../nbs/00d_door.ipynb #2c5d7081
 def count_rules(
     con: duckdb.DuckDBPyConnection,
     view: str,                                # a table or query in which the predicates make sense
     rules: list[tuple[str, str, str, str]],   # name, predicate, severity, remedy
     table: str,
     shown: str,                               # SQL that shows an offender
+    told: Collection[tuple[str, str]] = (),   # table and rule of which the first offender is known
 ) -> pd.DataFrame:                            # `table, rule, severity, count, total, first, remedy`
     "How many rows break each rule, in one scan, and the first that does."
     counts = "".join(f", count(*) FILTER (WHERE {predicate})" for _, predicate, _, _ in rules)
     total, *found = run(con, f"SELECT count(*){counts} FROM {view}")[0]
     rows = []
     for (name, predicate, severity, remedy), count in zip(rules, found, strict=True):
-        first = run(con, f"SELECT {shown} FROM {view} WHERE {predicate} LIMIT 1")[0][0] if count else None
+        first = run(con, f"SELECT {shown} FROM {view} WHERE {predicate} LIMIT 1")[0][0] if count and (table, name) not in told else None
         rows.append((table, name, severity, count, total, first, remedy))
     return pd.DataFrame(rows, columns=CHECK_COLUMNS)
 
@@ -480,23 +493,26 @@ def only_dates(con: duckdb.DuckDBPyConnection, item: Incoming) -> bool:
     timed = f"SELECT 1 FROM (SELECT {item.columns['timestamp']} AS \"source.timestamp\" FROM {item.scan}) WHERE {moment}::TIME <> TIME '00:00' LIMIT 1"
     return not run(con, timed)
 
-# %% ../../nbs/00d_door.ipynb #974c207f
-def write_empty(con: duckdb.DuckDBPyConnection, table: str, ids: dict[str, str], digits: int) -> None:
-    "A contract table without rows, for a source that does not have it."
+# %% ../../nbs/00d_door.ipynb #47aca8e6
+def write_empty(con: duckdb.DuckDBPyConnection, tables: list[str], ids: dict[str, str], digits: int) -> None:
+    "Contract tables without rows, for a source that does not have them."
     simple = {"money": f"DECIMAL(18, {digits})", "band": "VARCHAR"}
-    columns = ", ".join(f"{c} {ids[c] if kind == 'id' else simple.get(kind, kind)}" for c, kind in TABLES[table].items())
-    run(con, f"CREATE TABLE {table} ({columns})")
-    run(con, "INSERT INTO door.tables VALUES (?, 0, 0, 0, false)", [table])
+    for table in tables:
+        columns = ", ".join(f"{c} {ids[c] if kind == 'id' else simple.get(kind, kind)}" for c, kind in TABLES[table].items())
+        run(con, f"CREATE TABLE {table} ({columns})")
+    if tables:
+        run(con, "INSERT INTO door.tables VALUES " + ", ".join(f"({literal(table)}, 0, 0, 0, false)" for table in tables))
 
 def soft_rules(rules: pd.DataFrame, given: set[str]) -> pd.DataFrame:
     "The rules that find, and do not reject, whose tables are there."
-    return rules[(rules["severity"] != "reject") & rules["table"].isin(given) & (rules["needs"].isin(given) | (rules["needs"] == ""))]
+    asked = zip(rules["table"], rules["severity"], rules["needs"], strict=True)
+    return rules.loc[[severity != "reject" and table in given and needs in {"", *given} for table, severity, needs in asked]]
 
-def find_oddities(con: duckdb.DuckDBPyConnection, rules: pd.DataFrame, given: set[str]) -> list[pd.DataFrame]:
-    "The finding rules, one scan a table."
+def find_oddities(con: duckdb.DuckDBPyConnection, rules: pd.DataFrame, given: set[str], told: Collection[tuple[str, str]] = ()) -> list[pd.DataFrame]:
+    "The finding rules, one scan a table; `told` are table and rule of which the first offender is known."
     soft = soft_rules(rules, given)
-    return [count_rules(con, table, rule_tuples(soft[soft["table"] == table]), table, f"to_json({table})::VARCHAR")
-            for table in TABLES if (soft["table"] == table).any()]
+    return [count_rules(con, table, rule_tuples(soft[soft["table"] == table]), table, f"to_json({table})::VARCHAR", told)
+            for table in TABLES if table in set(soft["table"])]
 
 # %% ../../nbs/00d_door.ipynb #53b99dbc
 PROMOTION_KEY = "product_id, store_id, start_date"
@@ -579,7 +595,7 @@ def digest_of(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-# %% ../../nbs/00d_door.ipynb #e4e866e2
+# %% ../../nbs/00d_door.ipynb #1feb30fe
 def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
               rules: pd.DataFrame, before: str = "") -> None: # `before`: the attached database of a shop that the rows will join
     "All tables of a shop through the door, into an empty database."
@@ -590,10 +606,16 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
             write_ledger(con, source, texts.notes)
         run(con, "UPDATE door.settled SET said = json_merge_patch(said, $1)", [json.dumps({"mapping": mapping}, default=str)])
     except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
-        raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. Replace the file, or write its column with one type; "
-                            "if the disk is full, make room. Nothing was loaded.") from None
+        raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. {remedy_of(error, mapping)}. Nothing was loaded.") from None
 
-# %% ../../nbs/00d_door.ipynb #3614ffde
+def remedy_of(error: duckdb.Error, mapping: dict[str, dict[str, Any]]) -> str:
+    "What to do about something that no rule foresaw."
+    expressions = [f"{table}.{c}" for table, said in mapping.items() if table in TABLES for c, sql in said.items() if c != "from" and str(sql).startswith("=")]
+    if expressions and isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
+        return f"If an expression of the mapping met it ({', '.join(expressions)}), write it with TRY_CAST or try_strptime, and such rows are set aside one by one"
+    return "Replace the file, or write its column with one type; if the disk is full, make room"
+
+# %% ../../nbs/00d_door.ipynb #951fedca
 def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, dict[str, Any]], settings: dict[str, Any],
                 rules: pd.DataFrame, before: str = "") -> None:
     "All tables of a shop through the door, from scans."
@@ -610,20 +632,17 @@ def fill_tables(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[st
     run(con, 'CREATE TABLE door.rejected ("table" VARCHAR, "row" BIGINT, rule VARCHAR, reason VARCHAR, record VARCHAR, customer VARCHAR, key VARCHAR)')
     run(con, 'CREATE TABLE door.tables ("table" VARCHAR, rows_in BIGINT, rows BIGINT, rejected BIGINT, given BOOLEAN)')
     checks = []
-    for table in LOAD_ORDER:
-        if table in items:
-            keep_answer(con, items[table])
-            types = resolved_types(con, items[table], ids, digits)
-            checks.append(write_table(con, items[table], types, settings, rules))
-        else:
-            write_empty(con, table, ids, digits)
+    write_empty(con, [t for t in LOAD_ORDER if t not in items], ids, digits)
+    for table in (t for t in LOAD_ORDER if t in items):
+        keep_answer(con, items[table])
+        checks.append(write_table(con, items[table], resolved_types(con, items[table], ids, digits), settings, rules))
     if not before: # rows that join a shop may be none, and what is odd about them is seen when they are there
         require_rows(con, checks[-1])
         checks += find_oddities(con, rules, set(items)) + find_repeats(con, set(items))
     write_facts(con, pd.concat(checks, ignore_index=True), items, settings)
     days = run(con, "SELECT count(*) FROM transactions")[0][0] and not run(con, "SELECT count(hour) FROM transactions")[0][0]
     readings = {t: {c: [r.sql, r.said] for c, r in i.readings.items()} for t, i in items.items() if i.readings}
-    said = dict(mapping=mapping, rules=rules.to_dict("list"), as_of=settings["as_of"], only_days=bool(days), readings=readings,
+    said = dict(mapping=mapping, rules=rules.to_dict("list"), as_of=settings["as_of"], only_days=bool(days), readings=readings, counted={t: list(i.counted) for t, i in items.items() if i.counted},
                 kinds={t: {c: k for c, k in i.types.items() if TABLES[t][c] == "id"} for t, i in items.items()})
     run(con, "CREATE TABLE door.settled AS SELECT ?::VARCHAR AS said", [json.dumps(said, default=str)])
 

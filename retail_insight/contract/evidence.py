@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS', 'ROLES', 'DAYS', 'CLOCKS', 'TIMES', 'TWINS',
-           'SIGNS', 'STYLES', 'LOOKED_AT', 'words_of', 'spoken', 'resemblance', 'id_score', 'name_score', 'Dates',
-           'tally', 'span', 'weigh_orders', 'read_dates', 'read_clock', 'read_numbers', 'number_sql', 'number_facts',
-           'Column', 'look_at', 'take_rows', 'Sample', 'opened_source', 'look_over']
+           'SIGNS', 'STYLES', 'LOOKED_AT', 'COPIED', 'words_of', 'spoken', 'resemblance', 'id_score', 'name_score',
+           'Dates', 'tally', 'span', 'weigh_orders', 'read_dates', 'read_clock', 'read_numbers', 'number_sql',
+           'number_facts', 'Column', 'look_at', 'take_rows', 'Sample', 'take_tables', 'opened_source', 'look_over']
 
-# %% ../../nbs/00f_evidence.ipynb #bea01c19
+# %% ../../nbs/00f_evidence.ipynb #5565302c
 import re
 import tempfile
 import unicodedata
@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 
 from .files import Source, described, literal, quoted, run
+from .sources import land, one_query
 from .tables import KEYS, TABLES
 
 # %% ../../nbs/00f_evidence.ipynb #62bdd49e
@@ -334,7 +335,7 @@ def take_rows(con: duckdb.DuckDBPyConnection, scan: str, name: str, rows: int) -
     run(con, f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * EXCLUDE (nr) FROM (SELECT *, row_number() OVER () AS nr FROM {scan}) {chosen}")
     return run(con, f"SELECT count(*) FROM {quoted(name)}")[0][0], total
 
-# %% ../../nbs/00f_evidence.ipynb #b2685a72
+# %% ../../nbs/00f_evidence.ipynb #4fedc6aa
 @dataclass
 class Sample:
     "A source that has been opened, with some rows of each of its tables."
@@ -345,6 +346,7 @@ class Sample:
     read: dict[str, int] = field(default_factory=dict)
     total: dict[str, int] = field(default_factory=dict)
     columns: dict[str, list[Column]] = field(default_factory=dict)
+    there: dict[str, int] = field(default_factory=dict) # of a database, of which not all rows were copied
 
     def table(self, scan: str) -> str:
         "The rows that were taken of a scan, as an SQL name."
@@ -353,10 +355,24 @@ class Sample:
     def column(self, scan: str, name: str) -> Column:
         return next(c for c in self.columns[scan] if c.name == name)
 
-# %% ../../nbs/00f_evidence.ipynb #df7001aa
+# %% ../../nbs/00f_evidence.ipynb #7bdc25a4
+COPIED = 20 # times the rows to look at
+
+def take_tables(con: duckdb.DuckDBPyConnection, database: Any, ask: Mapping[str, str], rows: int) -> tuple[dict[str, str], dict[str, int]]: # scans, rows there are
+    "Copy the first rows of tables and queries of a database, and count what there is. The database is only read."
+    run(con, "ATTACH ':memory:' AS \"database\"")
+    scans, there = {}, {}
+    with database:
+        for name, wanted in ask.items():
+            query = f"SELECT * FROM ({one_query(database, wanted)}\n) AS asked"
+            scans[name] = land(con, database.stream(f"= {query} LIMIT {COPIED * rows}"), name)
+            there[name] = int(next(iter(database.rows(f"SELECT count(*) FROM ({query}) AS counted")))[0])
+    return scans, there
+
+# %% ../../nbs/00f_evidence.ipynb #8bbc9a1e
 @contextmanager
-def opened_source(source: Source, files: Mapping[str, Any]) -> Iterator[Sample]:
-    "A source with its files open for reading; each file stands under one name."
+def opened_source(source: Source, files: Mapping[str, Any], ask: Mapping[str, str] | None = None, rows: int = 0) -> Iterator[Sample]:
+    "A source with its files open for reading; each file stands under one name. Of a database, `ask` says which tables or queries."
     from retail_insight.contract.records import read_texts # numba, for text files only
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as con:
         scans, unreadable = dict(source.scans), {}
@@ -370,16 +386,18 @@ def opened_source(source: Source, files: Mapping[str, Any]) -> Iterator[Sample]:
             scans[same], unreadable[same] = texts.scan, texts.unreadable
         for name, frame in source.frames.items():
             con.register(name, frame)
+        taken, there = ({}, {}) if source.database is None else take_tables(con, source.database, ask or {}, rows)
         first: dict[str, str] = {}
-        for name, scan in scans.items():
+        for name, scan in (scans | taken).items():
             first.setdefault(scan, name)
-        yield Sample(con, source, {name: scan for scan, name in first.items()}, unreadable)
+        yield Sample(con, source, {name: scan for scan, name in first.items()}, unreadable, there=there)
 
-# %% ../../nbs/00f_evidence.ipynb #ea199e1c
+# %% ../../nbs/00f_evidence.ipynb #33ff51de
 def look_over(sample: Sample, rows: int) -> Sample:
     "Take rows of every table and look at each column."
     for name, scan in sample.scans.items():
-        sample.read[name], sample.total[name] = take_rows(sample.con, scan, f"sample.{name}", rows)
+        sample.read[name], seen = take_rows(sample.con, scan, f"sample.{name}", rows)
+        sample.total[name] = sample.there.get(name, seen)
         kinds = described(sample.con, sample.table(name))
         sample.columns[name] = [look_at(sample.con, name, sample.table(name), c, kind) for c, kind in kinds.items()]
     return sample

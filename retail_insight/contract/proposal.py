@@ -6,16 +6,16 @@
 __all__ = ['RECIPE_COLUMNS', 'SAID_COLUMNS', 'draft_log', 'say_join', 'write_draft', 'what_lacks', 'ask_hours', 'known_set',
            'same_moments', 'take_recipe', 'use_recipe', 'Proposal', 'comment', 'toml_doubt', 'proposal_toml',
            'sample_source', 'through_the_door', 'understood_lines', 'door_says', 'what_was_read', 'finish_proposal',
-           'propose', 'check_mapping', 'propose_mapping', 'wrapped', 'read_text', 'shown_value', 'understood_text',
-           'questions_text', 'shown_record', 'told_rule', 'told', 'aside_text', 'proposal_text']
+           'propose', 'check_mapping', 'propose_mapping', 'what_to_ask', 'wrapped', 'read_text', 'shown_value',
+           'understood_text', 'questions_text', 'shown_record', 'told_rule', 'told', 'aside_text', 'proposal_text']
 
-# %% ../../nbs/00j_proposal.ipynb #01e42d92
+# %% ../../nbs/00j_proposal.ipynb #9f7de270
 import json
 import re
 import shutil
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .files import Source, described, quoted, run
 from .lines import Doubt, Draft, broken_lines, plain_text, settle_clock, settle_goods, settle_people, settle_receipt, toml_value
 from .roles import Join, assign_roles, choose_log, find_receipts, named_table, role_scores, sql_name
 from .shop import EMBEDDED, embedded, load_afresh, resolve_settings
-from .sources import open_source
+from .sources import needed, open_source
 from .tables import RECIPES, REQUIRED, TABLES, ContractError, read_mapping, with_user_rules
 
 # %% ../../nbs/00j_proposal.ipynb #754212e4
@@ -46,15 +46,16 @@ def draft_log(sample: Sample) -> tuple[Draft, Join | None]:
     scores = role_scores(sample, scan, "transactions")
     return Draft(sample, scan, assign_roles(scores, "transactions"), scores), join
 
-# %% ../../nbs/00j_proposal.ipynb #81348718
+# %% ../../nbs/00j_proposal.ipynb #a38a9f66
 def say_join(draft: Draft, join: Join) -> None:
-    "The query that brings lines and receipts together, and how many have no partner, over the whole files."
+    "The query that brings lines and receipts together, and how many have no partner, over the whole files (of a database, over the rows copied)."
     sample, on = draft.sample, " AND ".join(f"l.{quoted(a)}::VARCHAR = r.{quoted(b)}::VARCHAR" for a, b in join.keys)
     lines, receipts = sample.scans[join.lines], sample.scans[join.receipts]
     alone, empty = (run(sample.con, f"SELECT count(*) FROM {a} AS {x} WHERE NOT EXISTS (SELECT 1 FROM {b} AS {y} WHERE {on})")[0][0]
                     for a, x, b, y in ((lines, "l", receipts, "r"), (receipts, "r", lines, "l")))
     by = ", ".join(a if a == b else f"{a} = {b}" for a, b in join.keys)
-    said = f"lines in {join.lines}, receipts in {join.receipts}, joined by {by}; {alone:,} of {sample.total[join.lines]:,} lines have no receipt, {empty:,} of {sample.total[join.receipts]:,} receipts no line"
+    many = [sample.total[n] if n not in sample.there else run(sample.con, f"SELECT count(*) FROM {sample.scans[n]}")[0][0] for n in (join.lines, join.receipts)]
+    said = f"lines in {join.lines}, receipts in {join.receipts}, joined by {by}; {alone:,} of {many[0]:,} lines have no receipt, {empty:,} of {many[1]:,} receipts no line"
     said += f"; {', '.join(join.left_out)} left out, a sum that every line would repeat" if join.left_out else ""
     query = join.sql(sample, sql_name(join.lines), sql_name(join.receipts))
     draft.say("transactions", "from", f"= {query}", f"{join.lines} + {join.receipts}", said)
@@ -295,9 +296,9 @@ def check_mapping(sample: Sample, mapping: dict[str, dict[str, Any]], given: str
     draft.reasons = [dict(table=t, column=c, source=str(v), reason="", confidence=1.0) for t, mapped in mapping.items() if t != "files" for c, v in mapped.items()]
     return finish_proposal(draft, None, given)
 
-# %% ../../nbs/00j_proposal.ipynb #7a054140
+# %% ../../nbs/00j_proposal.ipynb #15c42d58
 def propose_mapping(
-    source: Any,               # a file, folder or glob; a frame or a dictionary of frames
+    source: Any,               # a file, folder or glob; a database's address; a frame or a dictionary of frames
     *,
     rows: int = 10_000,        # of each table to look at
     columns: Mapping[str, Any] | str | Path | None = None, # a mapping to check instead; by default the map.toml beside the data
@@ -309,15 +310,25 @@ def propose_mapping(
         raise ValueError(f"rows={rows} is too few to tell anything. Give at least {LOOKED_AT}.")
     is_embedded = isinstance(source, str) and source in EMBEDDED
     opened, mapping = embedded(source) if is_embedded else (open_source(source), {})
-    if opened.database is not None:
-        raise ValueError("check reads files and frames. Export some rows of the database's tables, or pass them as frames to propose_mapping.")
     said = columns if columns is not None else opened.beside
     mapping = mapping | read_mapping(said)
-    with opened_source(opened, mapping.get("files", {})) as sample:
+    ask, over = what_to_ask(opened, mapping)
+    with opened_source(opened, mapping.get("files", {}), ask, rows) as sample:
         look_over(sample, rows)
-        if mapping:
-            return check_mapping(sample, mapping, f"{source}" if is_embedded else Path(said).name if isinstance(said, Path) else str(said) if isinstance(said, str) else "the mapping given")
-        return propose(sample)
+        if not mapping:
+            return propose(sample)
+        given = f"{source}" if is_embedded else Path(said).name if isinstance(said, Path) else str(said) if isinstance(said, str) else "the mapping given"
+        return replace(check_mapping(sample, over, given), mapping=mapping)
+
+def what_to_ask(source: Source, mapping: dict[str, dict[str, Any]]) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    "Of a database, the tables and queries to look at, and the mapping over them; of anything else nothing."
+    if source.database is None:
+        return {}, mapping
+    if mapping:
+        return needed(source.database, mapping)
+    if not (tables := source.database.tables()):
+        raise ContractError(f"{source.name}: the database has no table that may be seen. Check the address, or ask its owner to GRANT SELECT.")
+    return {name: name for name in tables}, mapping
 
 # %% ../../nbs/00j_proposal.ipynb #6deb00ff
 def wrapped(text: str, start: str = "  ", width: int = 100) -> str:

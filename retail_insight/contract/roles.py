@@ -178,7 +178,7 @@ def sql_name(name: str) -> str:
     "A column as an SQL identifier, in quotes only if it needs them."
     return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in reserved() else quoted(name)
 
-# %% ../../nbs/00g_roles.ipynb #82bbfe06
+# %% ../../nbs/00g_roles.ipynb #eaed22f5
 @dataclass(frozen=True)
 class Join:
     "How lines find their receipt."
@@ -192,7 +192,7 @@ class Join:
         "The join, over the names or scans given."
         mine = ", ".join(f"l.{sql_name(c.name)}" for c in sample.columns[self.lines])
         theirs = ", ".join(f"r.{sql_name(c)}" for c in self.kept)
-        on = " AND ".join(f"l.{sql_name(a)}::VARCHAR = r.{sql_name(b)}::VARCHAR" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
+        on = " AND ".join(f"CAST(l.{sql_name(a)} AS VARCHAR) = CAST(r.{sql_name(b)} AS VARCHAR)" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
                           else f"l.{sql_name(a)} = r.{sql_name(b)}" for a, b in self.keys)
         return f"SELECT {mine},\n  {theirs}\nFROM {lines} AS l LEFT JOIN {receipts} AS r ON {on}"
 

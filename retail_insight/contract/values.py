@@ -84,7 +84,7 @@ def formats_seen(con: duckdb.DuckDBPyConnection, scan: str, value: str, formats:
     counts = ", ".join(f"count({of(strptime_sql([f]), 'x')})" for f in formats)
     return [f for f, n in zip(formats, run(con, f"SELECT {counts} FROM {some}")[0], strict=True) if n]
 
-# %% ../../nbs/00c_values.ipynb #7d667fd5
+# %% ../../nbs/00c_values.ipynb #5c32c755
 def date_reading(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: str) -> Reading | None: # nothing if no format reads any of it
     "How the dates of a column are written. ContractError if the order of day and month cannot be told."
     day, month, other = (formats_seen(con, scan, value, f) for f in (DAY_FIRST, MONTH_FIRST, UNMISTAKABLE))
@@ -94,6 +94,6 @@ def date_reading(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: st
     column, said = what.partition(": ")[2], "as " + ", ".join(other)
     if day or month:
         one, two = (Reading(strptime_sql(f or ["%Y-never"]), f"{name} ({', '.join(f) or 'none'})") for name, f in (("day first", day), ("month first", month)))
-        kept = decide(con, scan, value, what, one, two, f"{column} = \"= strptime({in_mapping(value)}, '{(day or month)[0]}')\", or with '{(month or day)[0]}'")
+        kept = decide(con, scan, value, what, one, two, f"{column} = \"= try_strptime({in_mapping(value)}, '{(day or month)[0]}')\", or with '{(month or day)[0]}'")
         chosen, said = (day, one.said) if kept is one else (month, two.said)
     return Reading(f"coalesce({PLAIN}, {strptime_sql(chosen + other)})", said)
