@@ -6,13 +6,13 @@
 __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'STEP', 'CHECK_COLUMNS', 'Rules', 'PROMOTION_KEY', 'DIFFERENT',
            'cast_sql', 'id_types', 'band_order', 'column_expressions', 'missing_column', 'require_columns',
            'one_row_a_key', 'Incoming', 'incoming', 'clock_sql', 'typed_query', 'keep_answer', 'count_values',
-           'find_places', 'key_text', 'lines_later', 'find_runs', 'number_lines', 'lines_between', 'missing_remedy',
-           'door_rules', 'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken', 'fetch_records',
-           'set_aside', 'contract_select', 'resolved_types', 'write_rows', 'settle_readings', 'show_readings',
-           'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules', 'find_oddities',
-           'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids', 'write_ledger',
-           'digest_of', 'fill_shop', 'remedy_of', 'fill_tables', 'gather', 'with_records', 'require_rows',
-           'write_facts']
+           'find_places', 'key_text', 'lines_later', 'find_runs', 'number_lines', 'set_lines', 'lines_between',
+           'missing_remedy', 'door_rules', 'rule_tuples', 'count_rules', 'rule_bits', 'count_bits', 'first_broken',
+           'fetch_records', 'set_aside', 'contract_select', 'resolved_types', 'write_rows', 'settle_readings',
+           'show_readings', 'write_table', 'balance', 'set_unreadable_aside', 'only_dates', 'write_empty', 'soft_rules',
+           'find_oddities', 'find_repeats', 'scratch_folder', 'names_needed', 'settle_texts', 'settled', 'joined_ids',
+           'write_ledger', 'digest_of', 'fill_shop', 'remedy_of', 'fill_tables', 'gather', 'with_records',
+           'require_rows', 'write_facts']
 
 # %% ../../nbs/00d_door.ipynb #d07a4e96
 import difflib
@@ -258,7 +258,7 @@ def key_text(columns: list[str]) -> str: # SQL
     "A row's key as one text, also of a row that was set aside, so that rows that come later find their place behind it."
     return "[" + ", ".join(f"{c}::VARCHAR" for c in columns) + "]::VARCHAR"
 
-# %% ../../nbs/00d_door.ipynb #c2b4f531
+# %% ../../nbs/00d_door.ipynb #6bad3102
 STEP = 1 << 21 # rows that are numbered at a time, so that the changes fit into memory
 
 def lines_later(item: Incoming, rules: list[tuple[str, str, str, str]]) -> bool: # the rules that are asked while the table is written
@@ -279,10 +279,15 @@ def number_lines(con: duckdb.DuckDBPyConnection) -> None:
     "Number the lines of each transaction of a log that was just written."
     starts, earlier = find_runs(con)
     for first in range(0, run(con, "SELECT count(*) FROM transactions")[0][0], STEP):
-        lines = lines_between(starts, earlier, first, first + STEP)
-        con.create_function("line_of", lambda rows: pa.array(lines[rows.to_numpy() - first]), ["BIGINT"], "BIGINT", type="arrow") # type: ignore[call-overload]
-        run(con, f"UPDATE transactions SET line = line_of(rowid) WHERE rowid >= {first} AND rowid < {first + STEP}")
-        con.remove_function("line_of")
+        set_lines(con, first, lines_between(starts, earlier, first, first + STEP))
+
+def set_lines(con: duckdb.DuckDBPyConnection, first: int, lines: np.ndarray) -> None:
+    "Give the rows from `first` on their line numbers."
+    def line_of(rows: Any) -> Any:
+        return pa.array(lines[rows.to_numpy() - first])
+    con.create_function("line_of", line_of, ["BIGINT"], "BIGINT", type="arrow") # type: ignore[call-overload]
+    run(con, f"UPDATE transactions SET line = line_of(rowid) WHERE rowid >= {first} AND rowid < {first + len(lines)}")
+    con.remove_function("line_of")
 
 def lines_between(starts: np.ndarray, earlier: np.ndarray, first: int, stop: int) -> np.ndarray:
     "The line numbers of the rows from `first` to before `stop`, of which some may be beyond the last."
