@@ -7,7 +7,7 @@ __all__ = ['SETTLED', 'mapping_for', 'columns_of', 'join_rows', 'known_bands', '
            'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'grown_key', 'append', 'forget_person',
            'erase']
 
-# %% ../../nbs/00f_growth.ipynb #6d1e1308
+# %% ../../nbs/00f_growth.ipynb #a25121d4
 import hashlib
 import json
 import os
@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from .door import band_order, digest_of, fill_shop, find_oddities, find_repeats, settled, soft_rules
+from .door import band_order, digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
 from .shop import Shop, cache_folder, close_shop, engine_settings, open_shop
 from .sources import open_source
