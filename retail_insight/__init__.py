@@ -13,7 +13,7 @@ CHAPTERS = {
     "profile": ["build_profiles", "Profiles", "publish", "Published"],
     "lifestyle": ["consumption_pattern", "PatternResults", "taste_index", "TasteIndex", "taste_space", "TasteSpace", "lifestyle_segments", "Segments", "infer_demographics", "Demographics", "judge_profiles", "Judged"],
     "timing": ["customer_summary", "NBD", "BGNBD", "MBGNBD", "BGCNBD", "ParetoNBD", "GGomNBD", "GammaGamma", "clv", "dert",
-               "predict_visits", "next_visit", "new_customer", "predict_customers", "evaluate_holdout", "recalibrate", "track_visits",
+               "predict_visits", "next_visit", "new_customer", "predict_customers", "evaluate_holdout", "recalibrate", "track_visits", "BGBB", "ShiftedBetaGeometric", "save_model", "load_model",
                "VaryingParetoNBD", "customer_visits"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers", "describe_demand"],
     "forecast": ["forecast_demand", "choose_model", "backtest", "Choice", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS", "Naive", "SeasonalNaive", "Average", "Croston", "TSB", "ADIDA", "IMAPA", "LiftModel", "GlobalGLM", "Theta"],

@@ -11,6 +11,7 @@ import pytest
 from retail_insight.contract import Shop, corner_tables, load_shop
 from retail_insight.scoring import brier_score, expected_calibration_error
 from retail_insight.timing import (
+    BGBB,
     BGCNBD,
     BGNBD,
     MBGNBD,
@@ -18,17 +19,21 @@ from retail_insight.timing import (
     GammaGamma,
     GGomNBD,
     ParetoNBD,
+    ShiftedBetaGeometric,
     clv,
     customer_summary,
     dert,
     evaluate_holdout,
+    load_model,
     new_customer,
     next_visit,
     predict_customers,
     predict_visits,
     recalibrate,
+    save_model,
     simulate_leaving,
     simulate_lifetimes,
+    simulate_occasions,
     track_visits,
 )
 from retail_insight.timing.spend import (
@@ -325,3 +330,82 @@ def test_recalibration_sees_nothing_after_the_split():
 def test_a_wrong_holdout_is_named(ask, said):
     with pytest.raises(ValueError, match=said):
         ask(load_shop("corner"))
+
+
+def test_the_donations_of_the_paper():
+    table = pd.read_csv(published("donations.csv")).rename(columns={"periods": "age"})
+    assert table["weights"].sum() == 11_104
+    fitted = BGBB(table, weights=table["weights"]).fit()
+    assert fitted.converged and fitted.nobs == 11_104 and abs(fitted.llf + 33225.58) < .01
+    np.testing.assert_allclose(fitted.params, [1.204, .750, .657, 2.783], atol=6e-4)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        assert abs(BGBB(table, weights=table["weights"]).fit(start=fitted.params * np.exp(rng.uniform(-2, 2, 4))).llf - fitted.llf) < 1e-5
+
+
+def test_the_whole_distribution_of_occasions():
+    people = pd.DataFrame({"frequency": [0, 1, 3, 6, 2], "recency": [0, 6, 4, 6, 2], "age": [6, 6, 6, 6, 9]})
+    fitted = at(BGBB, people, [1.2, .75, .66, 2.78])
+    told, ahead = predict_visits(fitted, 5, most=5), fitted.predict(5)
+    np.testing.assert_allclose(told.pmf.sum(axis=1), 1, atol=1e-12)
+    np.testing.assert_allclose(told.pmf["more"].astype(float), 0, atol=1e-12)
+    np.testing.assert_allclose(told.pmf[0], 1 - ahead["p_active"], atol=1e-12)
+    np.testing.assert_allclose(told.mean, ahead["expected"], atol=1e-12)
+    drawn = simulate_occasions(60_000, 1.2, .75, .66, 2.78, age=6, holdout=5, seed=2)
+    some = drawn[(drawn["frequency"] == 3) & (drawn["recency"] == 4)]["holdout_frequency"].value_counts(normalize=True).reindex(range(6), fill_value=0)
+    assert abs(some - told.pmf.iloc[2, :6].astype(float)).max() < .03
+
+
+def test_contracts_are_forecast_from_where_they_stand():
+    frame = pd.DataFrame({"age": [3.0, 3.0, 1.0], "left": [0.0, 1.0, 0.0]})
+    told = at(ShiftedBetaGeometric, frame, [.7, 1.2]).predict(2)
+    first, second = (1.2 + 3) / (1.9 + 3), (1.2 + 4) / (1.9 + 4)
+    np.testing.assert_allclose(told.iloc[0], [1, first * second, first + first * second])
+    np.testing.assert_allclose(told.iloc[1], 0)
+
+
+@pytest.mark.parametrize("model, point, options", [*EVERY, (BGBB, [1.2, .75, .66, 2.78], {})], ids=[*(m.__name__ for m, _, _ in EVERY), "BGBB"])
+def test_a_loaded_model_is_equal_to_the_last_digit(model, point, options, tmp_path):
+    frame = pd.DataFrame({"frequency": [0, 2, 3, 6], "recency": [0, 3, 4, 6], "age": [6, 6, 6, 9], "log_gaps": 1.0})
+    frame.attrs = {"unit": "W", "split": "2024-03-31"}
+    fitted = at(model, frame.head(3), point, **options)
+    again = load_model(save_model(fitted, tmp_path / "model.json"))
+    pd.testing.assert_frame_equal(again.predict(5, frame), fitted.predict(5, frame), check_exact=True)
+    pd.testing.assert_frame_equal(predict_visits(again, 5, frame, most=4).pmf, predict_visits(fitted, 5, frame, most=4).pmf, check_exact=True)
+    assert str(again.summary()) == str(fitted.summary()) and not list(tmp_path.glob(".*"))
+    with pytest.raises(ValueError, match="Give summary="):
+        again.predict(5)
+
+
+def test_a_loaded_formula_knows_its_levels(tmp_path):
+    frame = crowd(600, 21).assign(band=lambda f: pd.Categorical(np.where(f.index % 3, "young", "old"), ["young", "old"], ordered=True), income=lambda f: 10.0 + f.index % 7)
+    fitted = ParetoNBD(frame, transaction="band + scale(income)", penalty=1.0).fit()
+    again = load_model(save_model(fitted, tmp_path / "model.json"))
+    some = frame.iloc[[1, 2, 3]]
+    pd.testing.assert_frame_equal(again.predict(5.0, some), fitted.predict(5.0, some), check_exact=True)
+    for results in (fitted, again):
+        with pytest.raises(ValueError, match="ageless"):
+            results.predict(5.0, some.assign(band="ageless"))
+
+
+def test_a_file_runs_nothing(tmp_path):
+    fitted = ParetoNBD(crowd(300, 22).assign(income=lambda f: 1.0 + f.index % 5), transaction="log(income)", penalty=1.0).fit()
+    path = save_model(fitted, tmp_path / "model.json")
+    text, mark = path.read_text(), tmp_path / "ran"
+    for attack in (f"{{open('{mark}', 'w')}}", f"{{np.save('{mark}', income)}}", f"{{income.to_csv('{mark}')}}", f"{{(lambda: open('{mark}', 'w'))()}}"):
+        path.write_text(text.replace("log(income)", attack))
+        with pytest.raises(ValueError, match="not run from a file"):
+            load_model(path)
+    assert not mark.exists() and not mark.with_suffix(".npy").exists()
+    path.write_text('{"format": "retail_insight.timing 9", "model": "NBD"}')
+    with pytest.raises(ValueError, match="another version"):
+        load_model(path)
+
+
+@pytest.mark.parametrize("ask, said", [
+    (lambda: BGBB(pd.DataFrame({"frequency": [3], "recency": [2], "age": [6]})), "no more can be used"),
+    (lambda: BGBB(pd.DataFrame({"frequency": [1], "recency": [-2], "age": [6]})), "recency must lie between"),
+    (lambda: ShiftedBetaGeometric(pd.DataFrame({"age": [1.5], "left": [0]})), "whole number of renewals")], ids=range(3))
+def test_wrong_occasions_are_named(ask, said):
+    with pytest.raises(ValueError, match=said):
+        ask()

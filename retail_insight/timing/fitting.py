@@ -123,7 +123,7 @@ def free_directions(
     map_ = np.array([[float(t == f and n not in fixed) for f in free] for t, n in zip(tied, names, strict=True)]).reshape(len(names), len(free))
     return map_ / np.where(map_ > 0, spread[:, None], 0).max(axis=0, initial=1e-300), np.array([fixed.get(n, 0.0) for n in names])
 
-# %% ../../nbs/05a_fitting.ipynb #dcad30c2
+# %% ../../nbs/05a_fitting.ipynb #9b97e6c0
 class TimingModel:
     """A model of return: natural parameters, and the likelihood of each row.
 
@@ -189,6 +189,8 @@ class TimingModel:
 
     def prepare(self, summary: pd.DataFrame | None) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, pd.Index]: # data, covariates, row of each customer, index
         "Rows of other customers, or of those of the fit."
+        if summary is None and self.frame.empty:
+            raise ValueError("The model was loaded without the customers of its fit. Give summary=, a table of customer_summary.")
         if summary is None:
             return self.data, self.z, self.place, self.frame.index
         made = [design(self.formulas[p], summary, spec)[0].add_prefix(f"{p}: ") for p, spec in self.specs.items()]

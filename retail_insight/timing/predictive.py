@@ -57,7 +57,7 @@ def time_left_nodes(model: TimingModel, natural: np.ndarray, data: dict[str, np.
     leaving = np.exp(log_s) * hazard * WEIGHTS * v * horizon
     return np.c_[u, np.full(n, horizon)], np.c_[leaving, np.exp(end)]
 
-# %% ../../nbs/05g_predictive.ipynb #fcd70fa9
+# %% ../../nbs/05g_predictive.ipynb #1f6a7d18
 def counts_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float) -> Iterator[np.ndarray]:
     "The probability of 0, 1, 2, … visits of each row's customer, if one still, without end. ValueError for a model of another kind."
     r, alpha = natural[:, 0], natural[:, 1]
@@ -69,6 +69,8 @@ def counts_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.
         while True:
             yield (weight * visits_if_staying(k, c, u, n)).sum(axis=1)
             n += 1
+    elif hasattr(model, "counts"):
+        yield from model.counts(natural, data, horizon)
     else:
         raise ValueError(f"{type(model).__name__} has no predictive distribution here. Use NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD or GGomNBD.")
 

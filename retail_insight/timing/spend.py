@@ -133,7 +133,7 @@ def conditional_spend(natural: np.ndarray, x: np.ndarray, mean_spend: np.ndarray
     left = p * x + q - 1
     return np.where(left > 0, p * (gamma + x * mean_spend) / np.where(left > 0, left, 1.0), np.inf)
 
-# %% ../../nbs/05e_spend.ipynb #88855fa3
+# %% ../../nbs/05e_spend.ipynb #203019fe
 @dataclass(frozen=True, eq=False)
 class SpendResults(TimingResults):
     "A fitted Gamma-Gamma model, in statsmodels' manner."
@@ -167,6 +167,8 @@ class SpendResults(TimingResults):
         """Expected `spend` at a visit of each customer, those without repeat visits included.
 
         With `alpha`, `spend_lower` and `spend_upper`: quantiles over draws of the parameters, which say how sure the expectation is."""
+        if summary is None and self.model.frame.empty:
+            raise ValueError("The model was loaded without the customers of its fit. Give summary=, a table of customer_summary.")
         frame = self.model.everyone if summary is None else check_spend(summary) # type: ignore[attr-defined]
         kinds, _, place = distinct_rows(frame)
         x, z = kinds.to_numpy().T
