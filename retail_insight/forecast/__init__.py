@@ -1,5 +1,6 @@
 """Distributions of demand ahead: what a forecast is, the models, and what they would have said from days long past."""
 
+from retail_insight.forecast.checks import add_levels, error_acf, level_scores, pit_shares, plot_acf, plot_effects, plot_fan, plot_pit, plot_worst, sale_scale, worst_series, wrmsse
 from retail_insight.forecast.choice import Choice, candidates, choose_model, forecast_demand
 from retail_insight.forecast.core import (
     DECILES,
@@ -40,6 +41,18 @@ from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 from retail_insight.forecast.theta import Theta, ThetaResults
 
 __all__ = [
+    "add_levels",
+    "error_acf",
+    "level_scores",
+    "pit_shares",
+    "plot_acf",
+    "plot_effects",
+    "plot_fan",
+    "plot_pit",
+    "plot_worst",
+    "sale_scale",
+    "worst_series",
+    "wrmsse",
     "Choice",
     "candidates",
     "choose_model",

@@ -6,7 +6,7 @@
 __all__ = ['Candidate', 'candidates', 'judged_origins', 'sample_series', 'try_all', 'Choice', 'skill_rows', 'reason_of', 'pick',
            'groups_of', 'choose_model', 'unjudged', 'plot_choice', 'by_class', 'forecast_demand']
 
-# %% ../../nbs/09k_choice.ipynb #00016ee6
+# %% ../../nbs/09k_choice.ipynb #c976fac1
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,13 +18,14 @@ from matplotlib.axes import Axes
 
 from ..demand import Demand, intermittency
 from .core import BacktestResults, Forecasts, Model, PanelModel, backtest, check_ahead, forecast_with
+from .glm import GlobalGLM
 from .intermittent import IMAPA, TSB, Average, Naive, SeasonalNaive
 from .smoothing import ETS
 
-# %% ../../nbs/09k_choice.ipynb #e1aedf16
+# %% ../../nbs/09k_choice.ipynb #9d8cf5e7
 Candidate = Model | PanelModel
 
-def candidates(demand: Demand) -> list[Candidate]:
+def candidates(demand: Demand, steps: int = 4) -> list[Candidate]:
     "Models worth trying on a panel, the simplest first."
     periods, days = len(demand.complete().periods), demand.freq == "D"
     found: list[Candidate] = [Naive()]
@@ -33,6 +34,8 @@ def candidates(demand: Demand) -> list[Candidate]:
     found += [Average(28 if days else 8), ETS("ANN"), TSB(), IMAPA()]
     if periods >= (56 if days else 104):
         found += [ETS()]
+    if len(demand.series) >= 20 and periods >= 26 + steps:
+        found += [GlobalGLM(steps=steps)]
     return found
 
 # %% ../../nbs/09k_choice.ipynb #7ca031ae
@@ -109,7 +112,7 @@ def pick(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
     here = np.arange(len(rows)) == at
     return rows.assign(chosen=here, why=np.where(here, said, ""))
 
-# %% ../../nbs/09k_choice.ipynb #4fe6c08f
+# %% ../../nbs/09k_choice.ipynb #1ee6ed2f
 def groups_of(tested: BacktestResults, by: str, least: int = 20) -> list[str]:
     "What gets a model of its own: all, and each class with so many series."
     if by == "panel":
@@ -135,7 +138,7 @@ def choose_model(
     check_ahead(demand, steps, alpha)
     if by not in ("panel", "class") or measure not in ("WAPE", "CRPS", "RMSSE", "MASE", "WRMSSE"):
         raise ValueError(f"by={by!r}, measure={measure!r}: choose by 'panel' or 'class', and WAPE, CRPS, RMSSE, MASE or WRMSSE.")
-    tried, past = list(models or candidates(demand)), judged_origins(demand, steps, origins)
+    tried, past = list(models or candidates(demand, steps)), judged_origins(demand, steps, origins)
     if not past:
         return unjudged(tried, demand, steps, measure)
     tested, lost = try_all(tried, sample_series(demand, most, seed), past, steps, alpha, **run)
