@@ -10,11 +10,12 @@ import pytest
 
 from retail_insight.contract import corner_tables, load_shop
 from retail_insight.lifestyle import judge_profiles
-from retail_insight.lifestyle.taste import taste_index
+from retail_insight.lifestyle.taste import count_choices, taste_index
 from retail_insight.lifestyle.worth import (
     View,
     both_days,
     bought_after,
+    first_tier,
     foresee_items,
     item_loss,
     judged_table,
@@ -73,6 +74,20 @@ def test_the_index_held_still_is_the_index_of_its_day(journey):
     logs = tiers.views(journey, day)["taste index"].items
     theirs = np.log(taste_index(journey, as_of=day).matrix() / 100)
     pd.testing.assert_frame_equal(logs.loc[theirs.index, theirs.columns], theirs, check_names=False, atol=1e-9)
+
+
+def test_main_categories_and_the_last_month_equal_pandas(journey):
+    customers = pd.Index(sorted(journey.query("SELECT DISTINCT customer_id FROM transactions WHERE local_date <= '2017-12-03' AND customer_id IS NOT NULL")["customer_id"]))
+    choices = count_choices(journey, "category", CUT).dropna()
+    counts = choices.pivot_table("n", "customer_id", "category", fill_value=0).reindex(customers, fill_value=0)
+    view = first_tier(journey, CUT, 28, counts)
+    for customer in customers[::400]:
+        three = counts.loc[customer].sort_values(ascending=False, kind="stable").head(3)
+        assert set(view.items.columns[view.items.loc[customer] == 1]) == set(three[three > 0].index)
+    log = journey.query("SELECT customer_id, local_date, amount::DOUBLE AS amount FROM transactions WHERE local_date <= '2017-12-03'")
+    last = log[log["local_date"] > "2017-11-05"].groupby("customer_id").agg(spend=("amount", "sum"), visits=("local_date", "nunique"))
+    last = last.reindex(view.people.index).fillna(0)
+    assert np.allclose(view.people["spend_last"], np.log1p(last["spend"].clip(lower=0))) and np.allclose(view.people["visits_last"], np.log1p(last["visits"]))
 
 
 def test_lines_after_the_cut_change_no_view():
