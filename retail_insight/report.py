@@ -135,13 +135,14 @@ def secret_key(data: str | None = None) -> str: # `data`: as the command has it
     "The key of pseudonyms and samples: RETAIL_INSIGHT_KEY, or one that nobody will know again; embedded shops are public and need none."
     return os.environ.get("RETAIL_INSIGHT_KEY") or (f"public {data}" if data in EMBEDDED else secrets.token_hex(32))
 
-# %% ../nbs/13_report.ipynb #9fe84f2c
+# %% ../nbs/13_report.ipynb #e767f7bb
 RANKS, ABOUT = ("segment", "visits", "spend"), ("age_band", "household_size", "region", "income_band", "sex", "children")
 
-def reported_columns(profiles: Profiles) -> list[str]: # at least one, five at most
+def reported_columns(profiles: Profiles, most: int = 5) -> list[str]: # at least one, so many at most
     "The columns of the profiles that a report tells: those in which customers differ."
     differ = [c for c in (*RANKS, *ABOUT) if c in profiles.frame and len(set(profiles.frame[c].astype(str))) > 1]
-    return [c for c in differ if c in RANKS] + [c for c in differ if c in ABOUT][:2] or ["segment"]
+    ranks = [c for c in differ if c in RANKS]
+    return ranks + [c for c in differ if c in ABOUT][:most - len(ranks)] or ["segment"]
 
 def publish_profiles(
     profiles: Profiles,
@@ -150,7 +151,7 @@ def publish_profiles(
     more: Sequence[str] = (), # columns of the profiles to tell besides
 ) -> Published:
     "The rows of customers that a report may hold, and what was lost."
-    return publish(profiles, key=key, k=SMALLEST_GROUP, columns=[*reported_columns(profiles), *more])
+    return publish(profiles, key=key, k=SMALLEST_GROUP, columns=[*reported_columns(profiles, 5 - len(more)), *more])
 
 # %% ../nbs/13_report.ipynb #8f24d98e
 def what_was_lost(published: Published) -> pd.DataFrame: # column, values, % of its information that is kept, to the nearest ten

@@ -23,16 +23,6 @@ from retail_insight.profile import (
 )
 
 
-@pytest.fixture(scope="module", params=["corner", "complete_journey"])
-def shop(request):
-    return load_shop(request.param)
-
-
-@pytest.fixture(scope="module")
-def journey():
-    return load_shop("complete_journey")
-
-
 @pytest.fixture(scope="module")
 def bare():
     return load_shop(corner_tables()["transactions"], timestamps="local")

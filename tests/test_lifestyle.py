@@ -16,16 +16,6 @@ from retail_insight.lifestyle.taste import ChoiceTable, choice_loss, count_choic
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 
 
-@pytest.fixture(scope="module", params=["corner", "complete_journey"])
-def shop(request):
-    return load_shop(request.param)
-
-
-@pytest.fixture(scope="module")
-def journey():
-    return load_shop("complete_journey")
-
-
 @pytest.fixture(scope="module")
 def online():
     if not DATA or not (Path(DATA) / "online_retail").is_dir():

@@ -29,11 +29,6 @@ MONEY = ["spend", "spend_last", "spend_before", "returned"]
 
 
 @pytest.fixture(scope="module")
-def journey():
-    return load_shop("complete_journey")
-
-
-@pytest.fixture(scope="module")
 def retail():
     path = Path(DATA or "") / "online_retail" / "transactions.parquet"
     if not DATA or not path.exists():
