@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from ..demand import date_axis, series_label
 from .core import DECILES, BacktestResults, Forecasts, losses
 
-# %% ../../nbs/09l_checks.ipynb #d2417599
+# %% ../../nbs/09l_checks.ipynb #dc02c2b1
 def pick_series(table: pd.DataFrame, keys: Sequence[str], series: object, largest: object) -> tuple[object, pd.DataFrame]:
     "Rows of one series, by default the largest. ValueError for one that is not there."
     name = largest if series is None else series
@@ -34,16 +34,16 @@ def plot_fan(
     past: int = 26,          # periods of history
 ) -> Axes:
     "What was sold, and the deciles of what is expected as bands."
-    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     matrix = forecasts.demand.complete().matrix()
     name, ahead = pick_series(forecasts.frame, forecasts.demand.keys, series, matrix.sum().idxmax())
+    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     seen = matrix[name].iloc[-past:]
     ax.plot(seen.index, seen, color="#0072b2", label="sold")
     for i, shade in zip(range(1, 5), (.15, .25, .35, .45), strict=True):
         ax.fill_between(ahead["period"], ahead[f"{i / 10:.1f}"], ahead[f"{1 - i / 10:.1f}"], color="#d55e00", alpha=shade, linewidth=0, label=f"{100 - 20 * i}%")
     ax.plot(ahead["period"], ahead["0.5"], "o--", color="#d55e00", markersize=4, label="median")
     ax.set_title(series_label(name), parse_math=False)
-    ax.legend(frameon=False, fontsize=8, ncols=6, loc="upper center", bbox_to_anchor=(.5, -.12))
+    ax.legend(frameon=False, fontsize=8, ncols=3, loc="lower left")
     return date_axis(ax, forecasts.demand.freq)
 
 # %% ../../nbs/09l_checks.ipynb #70f00c41
@@ -120,7 +120,7 @@ def worst_series(
                           "bias": found["over"] / units, "coverage": found["inside"] / found["forecasts"]})
     return table.sort_values("missed", ascending=False, kind="stable").head(top)
 
-# %% ../../nbs/09l_checks.ipynb #1f0397e0
+# %% ../../nbs/09l_checks.ipynb #0cef84ae
 def plot_worst(results: BacktestResults, model: str | None = None, top: int = 4) -> Axes: # the first of them
     "The worst series: what was sold, and what was expected from each origin."
     names = worst_series(results, model, top).index
@@ -129,7 +129,7 @@ def plot_worst(results: BacktestResults, model: str | None = None, top: int = 4)
     for ax, name in zip(axes[:, 0], names, strict=True):
         ax.plot(matrix.index, matrix[name], color="#0072b2", linewidth=1, label="sold")
         for i, (_, part) in enumerate(rows.loc[[name]].groupby("origin")):
-            ax.fill_between(part["period"], part["lower"], part["upper"], color="#d55e00", alpha=.25, linewidth=0)
+            ax.vlines(part["period"], part["lower"], part["upper"], color="#d55e00", alpha=.3, linewidth=3)
             ax.plot(part["period"], part["mean"], "s-", color="#d55e00", markersize=2, linewidth=1, label=None if i else "expected")
         ax.set_title(series_label(name), fontsize=9, parse_math=False)
         date_axis(ax, results.demand.freq).set_ylabel("")
