@@ -409,3 +409,13 @@ def test_a_file_runs_nothing(tmp_path):
 def test_wrong_occasions_are_named(ask, said):
     with pytest.raises(ValueError, match=said):
         ask()
+
+
+def test_a_ridge_draws_intervals_without_a_warning():
+    frame = pd.DataFrame({"frequency": [1.0, 2.0], "recency": [1.0, 5.0], "age": [9.0, 9.0]})
+    fitted = at(ParetoNBD, frame, [.55, 10.6, .6, 11.7])
+    vars(fitted)["_cov_logs"] = np.diag([.01, .01, -1e-7, 4.0]) # as rounding leaves it along a ridge
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        told = fitted.predict(5.0, alpha=.1, draws=50)
+    assert (told["expected_lower"] < told["expected"]).all() and (told["expected"] < told["expected_upper"]).all()

@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['RULES', 'Evaluated', 'check_summary', 'distinct_rows', 'compiled', 'Rows', 'design', 'free_directions', 'TimingModel',
-           'maximise', 'climb', 'newton_step', 'deviations', 'TimingResults', 'gamma_ratio', 'add_gamma_part', 'NBD']
+           'maximise', 'climb', 'newton_step', 'without_ridge', 'deviations', 'TimingResults', 'gamma_ratio',
+           'add_gamma_part', 'NBD']
 
 # %% ../../nbs/05a_fitting.ipynb #787299b0
 from collections.abc import Callable, Mapping, Sequence
@@ -329,13 +330,19 @@ def newton_step(score: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, flo
     length = np.where(curved, slope / np.where(curved, bend, 1), 0)
     return axes @ length, float(slope @ length) / 2, bool((np.abs(slope[~curved]) < 1e-3).all() and bend.max() > 0)
 
+# %% ../../nbs/05a_fitting.ipynb #ed3bf707
+def without_ridge(covariance: np.ndarray) -> np.ndarray:
+    "The covariance, with no variance along directions in which rounding made it negative: a ridge, along which no forecast changes."
+    spread, axes = np.linalg.eigh((covariance + covariance.T) / 2)
+    return covariance if spread.min() >= 0 else (axes * np.maximum(spread, 0)) @ axes.T
+
 # %% ../../nbs/05a_fitting.ipynb #c2155ad0
 def deviations(covariance: np.ndarray) -> np.ndarray:
     "Roots of the diagonal, not a number where it is negative."
     with np.errstate(invalid="ignore"):
         return np.sqrt(np.diag(covariance))
 
-# %% ../../nbs/05a_fitting.ipynb #b7715dcb
+# %% ../../nbs/05a_fitting.ipynb #36870f71
 @dataclass(frozen=True, eq=False)
 class TimingResults:
     "A fitted model of return, in statsmodels' manner."
@@ -474,7 +481,7 @@ class TimingResults:
         mean = self.model.forecast_rows(self.model.natural(self.theta, z), data, horizon)
         if alpha is not None:
             rng, frames = np.random.default_rng(seed), []
-            for theta in rng.multivariate_normal(self.theta, self._cov_logs, size=draws):
+            for theta in rng.multivariate_normal(self.theta, without_ridge(self._cov_logs), size=draws):
                 frames.append(self.model.forecast_rows(self.model.natural(theta, z), data, horizon).to_numpy())
             ends = np.quantile(np.array(frames), [alpha / 2, 1 - alpha / 2], axis=0)
             for name, end in zip(("lower", "upper"), ends, strict=True):
