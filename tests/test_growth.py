@@ -188,6 +188,37 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path):
     assert len(load_shop(tmp_path / "log.parquet", timestamps="local").query("FROM transactions")) == 60 * len(LOG)
 
 
+SMALL_DISK = """mount -t tmpfs -o size=4m tmpfs "$RETAIL_INSIGHT_CACHE" || exit 77
+exec "$0" -c "$1" """
+
+
+def test_a_disk_that_is_really_full(tmp_path):
+    "The cache on a file system of 4 MB, seen by the child alone, where the system lets us mount one."
+    pd.concat([LOG.assign(transaction_id=LOG["transaction_id"] + str(n), note=np.random.default_rng(n).random(len(LOG))) for n in range(60)]).to_parquet(tmp_path / "log.parquet")
+    pd.concat([LOG.assign(transaction_id="late" + LOG["transaction_id"] + str(n), note=np.random.default_rng(n).random(len(LOG))) for n in range(60)]).to_parquet(tmp_path / "late.parquet")
+    (tmp_path / "cache").mkdir(mode=0o700)
+    code = f"""import os, sys
+from retail_insight import append, load_shop
+cache, said = os.environ["RETAIL_INSIGHT_CACHE"], []
+shop = load_shop("corner")
+before = shop.path.read_bytes()
+for job in (lambda: load_shop({str(tmp_path / 'log.parquet')!r}, timestamps="local"), lambda: append(shop, {str(tmp_path / 'late.parquet')!r})):
+    try: job()
+    except Exception as error: said.append(f"{{type(error).__name__}} {{error}}")
+print(*said, [p.name for p in __import__("pathlib").Path(cache).rglob("*") if p.is_file()] == [shop.path.name], shop.path.read_bytes() == before, sep="\\n")"""
+    try:
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", SMALL_DISK, sys.executable, code], capture_output=True, text=True, env=os.environ, timeout=300)
+    except OSError as error:
+        pytest.skip(f"no unshare here: {error}")
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()[:200]}")
+    assert len(done.stdout.strip().splitlines()) == 4, done.stdout + done.stderr[-1500:]
+    first, second, alone, same = done.stdout.strip().splitlines()
+    for said in (first, second):
+        assert said.startswith("ContractError") and "disk is full" in said, done.stdout + done.stderr
+    assert (alone, same) == ("True", "True"), done.stdout
+
+
 def test_a_read_only_cache_is_said(tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o500)

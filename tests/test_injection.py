@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retail_insight.contract import ContractError, corner_tables, load_shop
-from retail_insight.report import OBEYED, write_table
+from retail_insight.contract import TABLES, ContractError, corner_tables, load_shop
+from retail_insight.report import OBEYED, main, write_table
 
 SQL = ["'; DROP TABLE transactions; --", '"; DROP TABLE products; --', "1 OR 1=1", "') OR ('1'='1", "x'); DELETE FROM transactions; --", "$1", "$name", "?", "{}", "{0}", "%s", "%(x)s",
        "'; COPY (SELECT 1) TO 'OUTSIDE'; --", "'; ATTACH 'OUTSIDE' AS x; --", "read_csv('/etc/passwd')", "'; INSTALL httpfs; --", "/* */ SELECT 1", "-- comment", "\\'; SELECT 1; --", "''''", '""""',
@@ -97,6 +97,7 @@ def test_a_run_shows_them_and_obeys_none(place):
     assert sorted(p.name for p in place.iterdir()) == ["cache", "empty", "out", "shop"] and not list((place / "empty").iterdir())
 
 
+
 def test_no_exported_cell_starts_a_formula(place, tmp_path):
     frame = pd.DataFrame({p: PAYLOADS for p in dict.fromkeys(PAYLOADS)})
     write_table(frame, "payloads", tmp_path)
@@ -142,3 +143,40 @@ def test_names_of_files_lead_nowhere(tmp_path, monkeypatch):
             continue
         assert len(shop.query("FROM transactions")) == 6 and shop.path.parent == tmp_path / "cache"
     assert {p.name for p in tmp_path.iterdir()} == {"cache", *map(str, range(len(PAYLOADS)))}
+
+
+def everywhere() -> dict[str, pd.DataFrame]:
+    "A table of each kind with a payload a row in every column that holds text or an identifier."
+    plain = {"TIMESTAMP": pd.Timestamp("2024-01-06 09:10"), "DATE": pd.Timestamp("2024-01-06").date(), "BOOLEAN": True}
+    return {table: pd.DataFrame({c: PAYLOADS if kind in ("id", "band", "VARCHAR") else plain.get(kind, 1) for c, kind in columns.items() if c not in ("hour", "iso_weekday", "local_date")
+                                 or table == "redemptions"}, index=range(len(PAYLOADS))) for table, columns in TABLES.items()}
+
+
+def test_every_text_column_of_every_table_holds_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path))
+    tables = everywhere()
+    shop = load_shop(tables, timestamps="local")
+    assert shop.tables()["rows"].tolist() == [len(PAYLOADS)] * len(TABLES) and shop.rejected.empty
+    for table, columns in TABLES.items():
+        for column in (c for c, kind in columns.items() if kind in ("id", "band", "VARCHAR")):
+            assert set(shop.query(f"SELECT {column}::VARCHAR AS x FROM {table}")["x"]) == set(PAYLOADS), (table, column)
+
+
+def test_check_shows_them_and_obeys_none(tmp_path, monkeypatch, capsys):
+    "As values, as names of columns and as names of files."
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop").mkdir()
+    for name, frame in everywhere().items():
+        frame.to_parquet(tmp_path / "shop" / f"{name}.parquet")
+    hostile()["transactions"].to_parquet(tmp_path / "log.parquet")
+    places = [tmp_path / "shop", tmp_path / "log.parquet"]
+    for number, payload in enumerate(PAYLOADS[::9]):
+        (tmp_path / str(number)).mkdir()
+        places.append(tmp_path / str(number) / f"{payload.replace('/', '_')[:80]}.csv")
+        corner_tables()["transactions"].head(30).to_csv(places[-1], index=False)
+    before = sorted(p.name for p in tmp_path.iterdir() if p.name != "cache")
+    codes = [main(["check", str(place)]) for place in places]
+    said = capsys.readouterr()
+    assert not OBEYED.search(said.out + said.err) and "Traceback" not in said.err
+    assert codes[1:].count(0) >= len(places) - 3 and sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == before

@@ -7,7 +7,7 @@ __all__ = ['SETTLED', 'mapping_for', 'columns_of', 'join_rows', 'known_bands', '
            'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'grown_key', 'append', 'forget_person',
            'erase']
 
-# %% ../../nbs/00f_growth.ipynb #a25121d4
+# %% ../../nbs/00f_growth.ipynb #9b11a89b
 import hashlib
 import json
 import os
@@ -22,7 +22,7 @@ import pandas as pd
 
 from .door import band_order, digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
-from .shop import Shop, cache_folder, close_shop, engine_settings, open_shop
+from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, open_shop
 from .sources import open_source
 from .tables import TABLES, ContractError, log
 
@@ -162,7 +162,7 @@ def join_tables(con: duckdb.DuckDBPyConnection, source: Source) -> None:
     join_checks(con, odd, set(counted))
     join_facts(con, before)
 
-# %% ../../nbs/00f_growth.ipynb #92eb0501
+# %% ../../nbs/00f_growth.ipynb #6cd0380b
 def join(before: Path, source: Source, path: Path) -> None:
     "Write the grown shop beside its place, then put it there in one step."
     beside, rows = (path.with_name(f"{path.name}.{os.getpid()}.{end}") for end in ("new", "rows"))
@@ -174,6 +174,8 @@ def join(before: Path, source: Source, path: Path) -> None:
             join_tables(con, source)
             run(con, "USE memory; CHECKPOINT old; DETACH old; DETACH fresh")
         os.replace(beside, path)
+    except (OSError, duckdb.Error) as error:
+        raise cannot_write(path, error) from None
     finally:
         for left in (beside, rows, *(p.with_name(p.name + ".wal") for p in (beside, rows))):
             left.unlink(missing_ok=True)
@@ -230,7 +232,7 @@ def forget_person(con: duckdb.DuckDBPyConnection, customer: str) -> pd.DataFrame
     run(con, "INSERT INTO door.checks VALUES ('customers', 'erased', 'note', ?, ?, NULL, 'rows of people who asked to be forgotten')", [n, n])
     return removed
 
-# %% ../../nbs/00f_growth.ipynb #89578a59
+# %% ../../nbs/00f_growth.ipynb #7f1613ca
 def erase(
     shop: Shop,
     customer_id: Any, # as it stands in the shop's tables
@@ -243,11 +245,13 @@ def erase(
             gone = forget_person(con, str(customer_id))
             if not gone["rows"].sum():
                 raise ValueError(f"customer {str(customer_id)!r} is not in {shop.name}: 0 rows. Give the number as it stands in customer_id.")
-            run(con, "USE memory; DETACH fresh")
+            run(con, "CHECKPOINT fresh; USE memory; DETACH fresh")
         with closing(duckdb.connect(config=engine_settings())) as con: # once more, since deleted rows are still among the bytes
-            run(con, f"ATTACH {literal(beside)} AS old (READ_ONLY); ATTACH {literal(str(beside) + '.2')} AS fresh; COPY FROM DATABASE old TO fresh; DETACH old; DETACH fresh")
+            run(con, f"ATTACH {literal(beside)} AS old (READ_ONLY); ATTACH {literal(str(beside) + '.2')} AS fresh; COPY FROM DATABASE old TO fresh; CHECKPOINT fresh; DETACH old; DETACH fresh")
         os.chmod(str(beside) + ".2", 0o600)
         os.replace(str(beside) + ".2", path)
+    except (OSError, duckdb.Error) as error:
+        raise cannot_write(path, error) from None
     finally:
         for end in ("", ".wal", ".2", ".2.wal"):
             Path(str(beside) + end).unlink(missing_ok=True)

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FORMAT', 'EMBEDDED', 'DEFAULTS', 'cache_folder', 'memory_limit', 'database', 'engine_settings', 'ShopFile', 'Shop',
            'connection', 'whole_shop', 'close_shop', 'open_shop', 'check_shop', 'resolve_as_of', 'cache_key',
-           'file_name', 'build_file', 'embedded', 'resolve_settings', 'load_shop', 'load_afresh', 'forget',
-           'cached_shops', 'clear_cache']
+           'file_name', 'build_file', 'cannot_write', 'embedded', 'resolve_settings', 'load_shop', 'load_afresh',
+           'forget', 'cached_shops', 'clear_cache']
 
 # %% ../../nbs/00e_shop.ipynb #993af69d
 import hashlib
@@ -174,7 +174,7 @@ def resolve_as_of(
         raise ValueError(f"as_of={day} is before the first line of the log ({first}). Choose {first} or later.")
     return day
 
-# %% ../../nbs/00e_shop.ipynb #a2134dc0
+# %% ../../nbs/00e_shop.ipynb #666497af
 FORMAT = 6  # of the file; raised when the door writes something else
 
 def cache_key(source: Source, mapping: dict[str, Any], settings: dict[str, Any], rules: pd.DataFrame, snapshot: str | None = None) -> str:
@@ -195,12 +195,20 @@ def build_file(path: Path, *parts: Any) -> Path:
     try:
         with database(beside) as con:
             fill_shop(con, *parts)
+            run(con, "CHECKPOINT") # closing would do it too, but would not say that the disk is full
         os.chmod(beside, 0o600)
         os.replace(beside, path)
+    except (OSError, duckdb.Error) as error: # beside the tables: copies of text files, the last pages
+        raise cannot_write(path, error) from None
     finally:
         for left in (beside, beside.with_name(beside.name + ".wal")):
             left.unlink(missing_ok=True)
     return path
+
+def cannot_write(path: Path, error: Exception) -> ContractError:
+    "What to say when a shop's file cannot be written to its end."
+    return ContractError(f"{path.name}: the shop cannot be written: {str(error).splitlines()[0]}. If the disk is full, make room, or name another folder in RETAIL_INSIGHT_CACHE. "
+                         "What was there is as it was.")
 
 # %% ../../nbs/00e_shop.ipynb #b5f7ac70
 def embedded(name: str) -> tuple[Source, dict[str, dict[str, Any]]]: # "corner" or "complete_journey"
