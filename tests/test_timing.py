@@ -11,7 +11,17 @@ import pytest
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from retail_insight.contract import corner_tables, load_shop, map_shards
-from retail_insight.timing import BGCNBD, BGNBD, MBGNBD, NBD, GGomNBD, ParetoNBD, customer_summary
+from retail_insight.timing import (
+    BGCNBD,
+    BGNBD,
+    MBGNBD,
+    NBD,
+    GGomNBD,
+    ParetoNBD,
+    customer_summary,
+    simulate_leaving,
+    simulate_lifetimes,
+)
 
 DATA = Path(os.environ.get("RETAIL_INSIGHT_DATA", "no-benchmark-data")) / "clv"
 
@@ -64,6 +74,58 @@ def test_every_start_reaches_the_top(cdnow):
         for _ in range(50):
             start = best.params * np.exp(rng.uniform(-3, 3, 4))
             assert abs(model(sample).fit(start=start).llf - best.llf) < 1e-5, (model, start)
+
+
+def test_every_start_reaches_the_top_of_the_others_too():
+    crowd = simulate_leaving(600, .5, 5.0, .8, 2.5, age=39.0, k=2, early=1, seed=4)
+    rng = np.random.default_rng(3)
+    for model, starts, near in ((NBD, 50, 1e-6), (BGCNBD, 50, 1e-6), (GGomNBD, 10, 1e-3)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            best = model(crowd).fit()
+            for _ in range(starts):
+                start = best.params.clip(1e-3, 1e3) * np.exp(rng.uniform(-2, 2, len(best.params)))
+                assert abs(model(crowd).fit(start=start).llf - best.llf) < near, (model, start)
+
+
+def test_ties_and_known_values():
+    rng = np.random.default_rng(8)
+    crowd = simulate_lifetimes(1500, .8, 6.0, .6, 12.0, seed=8).assign(z=rng.normal(0, 20, 1500), kind=rng.choice(["a", "b"], 1500))
+    both = dict(transaction="~ z", lifetime="~ z")
+    free, tied, known, none = (ParetoNBD(crowd, **options).fit() for options in (both, both | {"equal": ["z"]}, both | {"fixed": {"lifetime: z": 0.0, "s": .6}}, {}))
+    assert free.llf >= tied.llf >= none.llf - 1e-9 and free.llf >= known.llf
+    assert tied.params["transaction: z"] == pytest.approx(tied.params["lifetime: z"]) and known.params["s"] == pytest.approx(.6) and known.bse["s"] == 0
+    assert [free.compare_lr_test(other)["df"] for other in (tied, known, none)] == [1, 2, 2]
+    assert none.aic == pytest.approx(-2 * none.llf + 8) and tied.aic == pytest.approx(-2 * tied.llf + 10)
+    for options, said in ((both | {"equal": ["kind"]}, "'kind' cannot be equal"), ({"fixed": {"q": 1.0}}, "'q' cannot be fixed"), ({"fixed": {"s": 0.0}}, "above 0")):
+        with pytest.raises(ValueError, match=said):
+            ParetoNBD(crowd, **options)
+    assert any("transaction: twice" in doubt for doubt in NBD(crowd.assign(twice=2 * crowd["z"]), transaction="~ z + twice").fit().doubts)
+    fitted = NBD(crowd, transaction="~ kind").fit()
+    with pytest.raises(ValueError, match="levels that the fitted model has seen"):
+        fitted.predict(4, crowd.head(3).assign(kind="c"))
+
+
+def test_a_search_that_stops_early_says_so():
+    crowd = simulate_lifetimes(300, .8, 6.0, .6, 12.0, seed=8)
+    with pytest.warns(ConvergenceWarning, match="Give start= near the optimum"):
+        fitted = ParetoNBD(crowd).fit(start=[40.0, .01, 9.0, .01], max_iter=1)
+    assert not fitted.converged and "did not converge" in str(fitted.summary())
+
+
+def test_summaries_that_cannot_be_made():
+    shop = load_shop("corner")
+    for options, said in (({"split": "2030-01-01"}, "leaves nothing after"), ({"split": "1990-01-01"}, "leaves nothing before"), ({"unit": "fortnight"}, "is not known")):
+        with pytest.raises(ValueError, match=said):
+            customer_summary(shop, **options)
+
+
+def test_one_customer_has_a_fit_that_doubts_itself():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for model in (NBD, BGNBD, ParetoNBD):
+            fitted = model(GOOD.loc[["ben"]]).fit(max_iter=30)
+            assert fitted.doubts and np.isfinite(fitted.llf)
 
 
 def test_no_model_ends_below_one_that_it_contains(cdnow):

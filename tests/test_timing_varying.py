@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retail_insight.timing import ParetoNBD, VaryingParetoNBD, simulate_varying
+from retail_insight.timing import ParetoNBD, VaryingParetoNBD, dert, simulate_varying
 
 TRUTH = {"r": .8, "alpha": 6.0, "s": .6, "beta": 12.0, "transaction: season": .5, "transaction: letter": .7, "lifetime: letter": -.8}
 FORMULAS = dict(transaction="~ season + letter", lifetime="~ letter")
@@ -157,3 +157,5 @@ def test_other_arguments_that_cannot_work(known):
         fitted.predict(0)
     with pytest.raises(ValueError, match="ends too early"):
         fitted.predict(104)
+    with pytest.raises(ValueError, match="without covariates for the time ahead"):
+        dert(fitted, .1)

@@ -213,7 +213,7 @@ def customer_visits(
     "The days on which each customer bought something: those that `customer_summary` counts."
     return shop.query(f"WITH days AS ({DAYS}) SELECT customer_id, day FROM days WHERE bought ORDER BY ALL", last=resolve_as_of(shop, as_of))
 
-# %% ../../nbs/05d_varying.ipynb #d7516bfa
+# %% ../../nbs/05d_varying.ipynb #768d9e7d
 class VaryingParetoNBD(ParetoNBD):
     """Pareto/NBD with covariates that change over time (Bachmann, Meierer and Naef 2021, Marketing Science 40(4)).
 
@@ -288,6 +288,9 @@ class VaryingParetoNBD(ParetoNBD):
         hessian = (upper + np.triu(upper, 1).T) * np.outer(slope, slope) + np.diag(np.append(score[:4], np.zeros(len(theta) - 4)))
         return (float(w @ rows.loglike - self.penalty * gamma @ gamma / 2), score - self.penalty * gamma,
                 hessian - self.penalty * np.diag((np.arange(len(theta)) >= 4).astype(float)))
+
+    def prepare(self, summary: pd.DataFrame | None) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, pd.Index]:
+        raise ValueError(f"{type(self).__name__} foresees nothing without covariates for the time ahead. Use predict(horizon, periods=...) of its results.")
 
     def score_rows(self, theta: np.ndarray) -> np.ndarray:
         return self.rows_at(theta).score * np.concatenate([np.exp(theta[:4]), np.ones(len(theta) - 4)])
