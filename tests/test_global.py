@@ -1,6 +1,8 @@
 """Models of a whole panel: what they may know, what they estimate, and what they say of odd series."""
 
+import sys
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import statsmodels.api as sm
 
 from retail_insight.contract import ContractError
 from retail_insight.demand import Demand
+from retail_insight.forecast.boost import Boost
 from retail_insight.forecast.features import changed_after, grid_of, lessons_of
 from retail_insight.forecast.glm import GlobalGLM, LiftModel, design, family_of, fit_glm, terms_in
 
@@ -32,6 +35,8 @@ def simulated(series: int = 60, periods: int = 40, seed: int = 3) -> Demand:
 
 PANEL = simulated()
 MODELS = [LiftModel(), GlobalGLM(), GlobalGLM("negative binomial"), GlobalGLM("tweedie")]
+if find_spec("lightgbm"):
+    MODELS += [Boost(trees=40), Boost("median", trees=40)]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: f"{m.name} {getattr(m, 'family', '')}")
@@ -115,3 +120,18 @@ def test_what_cannot_be_is_said():
     empty = PANEL.covariates["display"].where(PANEL.covariates["period"] <= PANEL.periods[-1])
     with pytest.raises(ContractError, match="cells ahead are empty"):
         LiftModel().fit_panel(replace(PANEL, covariates=PANEL.covariates.assign(display=empty)))
+
+
+def test_trees_need_an_extra_and_say_so(monkeypatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(ImportError, match=r"pip install 'retail-insight\[boost\]'"):
+        Boost().fit_panel(PANEL)
+    with pytest.raises(ValueError, match="objective='mean' is not known"):
+        Boost("mean")
+
+
+@pytest.mark.skipif(not find_spec("lightgbm"), reason="needs the extra boost")
+def test_trees_are_deterministic_on_any_number_of_threads():
+    one, two = (Boost(trees=30, n_jobs=n).fit_panel(PANEL).mean(STEPS) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+    assert not np.array_equal(one, Boost(trees=30, seed=1).fit_panel(PANEL).mean(STEPS))

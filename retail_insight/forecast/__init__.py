@@ -35,6 +35,7 @@ from retail_insight.forecast.core import (
     losses,
 )
 from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
+from retail_insight.forecast.boost import Boost, BoostResults
 from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
 from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
 from retail_insight.forecast.multiplicative import MFORMS, MULTIPLIED, AnyETS, AnyResults, MForm, MultiplicativeETS, MultipliedResults
@@ -118,6 +119,8 @@ __all__ = [
     "RepeatResults",
     "SaleResults",
     "SeasonalNaive",
+    "Boost",
+    "BoostResults",
     "Cells",
     "CountResults",
     "GLMResults",
