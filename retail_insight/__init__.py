@@ -19,7 +19,7 @@ CHAPTERS = {
                "predict_visits", "next_visit", "new_customer", "predict_customers", "evaluate_holdout", "recalibrate", "track_visits", "BGBB", "ShiftedBetaGeometric", "save_model", "load_model",
                "VaryingParetoNBD", "customer_visits"],
     "demand": ["build_demand", "demand_from_frame", "Demand", "add_covariates", "mark_availability", "flag_outliers", "describe_demand"],
-    "forecast": ["forecast_demand", "choose_model", "backtest", "Choice", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS", "Naive", "SeasonalNaive", "Average", "Croston", "TSB", "ADIDA", "IMAPA", "LiftModel", "GlobalGLM", "Theta", "MultiplicativeETS", "AnyETS", "SARIMAX", "Components", "Boost"],
+    "forecast": ["forecast_demand", "choose_model", "backtest", "Choice", "Forecasts", "BacktestResults", "LastValue", "MovingAverage", "SES", "ETS", "Naive", "SeasonalNaive", "Average", "Croston", "TSB", "ADIDA", "IMAPA", "LiftModel", "GlobalGLM", "Theta", "MultiplicativeETS", "AnyETS", "SARIMAX", "Components", "Boost", "Combined", "Conformal"],
     "report": ["run_workbook", "StageError"],
 }
 _HOME = {name: chapter for chapter, names in CHAPTERS.items() for name in names}

@@ -12,6 +12,9 @@ import statsmodels.api as sm
 from retail_insight.contract import ContractError
 from retail_insight.demand import Demand
 from retail_insight.forecast.boost import Boost
+from retail_insight.forecast.combine import Combined, inverse_weights, weighted
+from retail_insight.forecast.conformal import Conformal, ConformalResults, Past, calibrate, past_of, said_at
+from retail_insight.forecast.core import MovingAverage
 from retail_insight.forecast.features import changed_after, grid_of, lessons_of
 from retail_insight.forecast.glm import GlobalGLM, LiftModel, design, family_of, fit_glm, terms_in
 
@@ -135,3 +138,65 @@ def test_trees_are_deterministic_on_any_number_of_threads():
     one, two = (Boost(trees=30, n_jobs=n).fit_panel(PANEL).mean(STEPS) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, Boost(trees=30, seed=1).fit_panel(PANEL).mean(STEPS))
+
+
+def test_conformal_intervals_hold_what_they_promise():
+    "Also where most periods are empty, and where the model is off by a third."
+    rng = np.random.default_rng(5)
+    for rate, wrong in ((20., 1.), (.4, 1.), (20., .67)):
+        rates = rate * np.exp(rng.normal(0, .7, 1000))
+        past = Past(np.tile(wrong * rates, (3, 4, 1)), rng.poisson(rates, (3, 4, 1000)).astype(float))
+        matrix = pd.DataFrame(rng.poisson(rates, (20, 1000)), index=pd.date_range("2024-01-01", periods=20, freq="7D")).astype(float)
+        found = ConformalResults("off", matrix, "W", pd.DataFrame(), pd.Series("", index=matrix.columns), np.tile(wrong * rates, (4, 1)), calibrate(past), past)
+        came, ends = rng.poisson(rates, (4, 1000)), found.interval(4, .2)
+        assert .77 < np.mean((came >= ends[0]) & (came <= ends[1])) < .83
+        paths = found.paths(4, 400, seed=1)
+        np.testing.assert_array_equal(paths, found.paths(4, 400, seed=1))
+        assert np.quantile(paths, .9, axis=0).mean() == pytest.approx(found.quantiles(4, np.array([.9]))[0].mean(), rel=.1)
+
+
+def test_paths_keep_steps_together():
+    "Series that are off are off in all steps: their totals are wider than those of shuffled steps."
+    rng = np.random.default_rng(6)
+    shift = rng.normal(0, 5, (3, 1, 300))
+    past = Past(np.full((3, 4, 300), 30.), np.maximum(30 + shift + rng.normal(0, 2, (3, 4, 300)), 0))
+    assert np.corrcoef(calibrate(past).scores[:, 0].ravel(), calibrate(past).scores[:, 3].ravel())[0, 1] > .6
+
+
+def test_a_changed_future_changes_no_combination():
+    origin = PANEL.periods[35]
+    model = Combined([LiftModel(), MovingAverage(8)], origins=2)
+    one, two = (model.fit_panel(panel.until(origin)).to_frame(STEPS) for panel in (PANEL, changed_after(PANEL, origin)))
+    pd.testing.assert_frame_equal(one, two)
+
+
+def test_a_combination_is_hardly_worse_than_its_best_member():
+    "Over several origins, with a member that is useless among them."
+    members, rules = [LiftModel(), MovingAverage(8), MovingAverage(1)], ("inverse", "blend", "stack")
+    lost = []
+    for row in (27, 35):
+        seen, came = PANEL.until(PANEL.periods[row]), PANEL.values()[:, row + 1:row + 1 + STEPS].T
+        now, pasts = [said_at(m, seen, STEPS) for m in members], [past_of(m, seen, STEPS, 2) for m in members]
+        both = [Combined(members, weights=rule).put_together(seen, pasts, now).mean(STEPS) for rule in rules]
+        lost.append([np.abs(came - mean).sum() for mean in (*both, *now)])
+    total = np.sum(lost, axis=0)
+    assert total[:3].max() < 1.03 * total[3:].min()
+
+
+def test_members_that_cannot_forecast_a_series_leave_it_to_the_others():
+    past = [Past(np.ones((1, 2, 3)), np.ones((1, 2, 3))), Past(np.full((1, 2, 3), np.nan), np.ones((1, 2, 3)))]
+    found = weighted([past[0].mean, past[1].mean], np.array([.5, .5]))
+    np.testing.assert_array_equal(found, past[0].mean)
+    past[1].mean[0, 0] = 3.
+    assert inverse_weights(past)[0] > .9
+
+
+def test_combinations_and_calibrations_that_cannot_be_are_said():
+    with pytest.raises(ValueError, match="two members or more"):
+        Combined([LiftModel(), LiftModel()])
+    with pytest.raises(ValueError, match="weights='best' is not known"):
+        Combined([LiftModel(), GlobalGLM()], weights="best")
+    with pytest.raises(ValueError, match="to look 20 ahead from a past origin"):
+        Conformal(MovingAverage(4), steps=20).fit_panel(PANEL.matrix().iloc[:20])
+    with pytest.raises(ValueError, match="was calibrated for 4"):
+        Conformal(MovingAverage(4)).fit_panel(PANEL.matrix()).mean(5)

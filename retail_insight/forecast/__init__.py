@@ -36,6 +36,8 @@ from retail_insight.forecast.core import (
 )
 from retail_insight.forecast.intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
 from retail_insight.forecast.boost import Boost, BoostResults
+from retail_insight.forecast.combine import Combined, CombinedResults
+from retail_insight.forecast.conformal import Conformal, ConformalResults
 from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
 from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
 from retail_insight.forecast.multiplicative import MFORMS, MULTIPLIED, AnyETS, AnyResults, MForm, MultiplicativeETS, MultipliedResults
@@ -122,6 +124,10 @@ __all__ = [
     "Boost",
     "BoostResults",
     "Cells",
+    "Combined",
+    "CombinedResults",
+    "Conformal",
+    "ConformalResults",
     "CountResults",
     "GLMResults",
     "GlobalGLM",
