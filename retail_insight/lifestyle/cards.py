@@ -186,13 +186,13 @@ def build_cards(
     tastes = tried("tastes", why, segment_index, shop, labels, by="category", as_of=profiles.as_of) if taste is not None else None
     return Cards(profiles, pattern, taste, segments, labels, None if tastes is None else tastes.to_frame(), demographics, timing, why)
 
-# %% ../../nbs/04f_cards.ipynb #bad82212
+# %% ../../nbs/04f_cards.ipynb #9698983a
 BLUE, ORANGE, GREEN, SKY, GREY = "#0072b2", "#d55e00", "#009e73", "#56b4e9", "#666666"
 MARGIN, WIDTH = .55, 7.17 # inches
 
 def new_page(title: str, subtitle: str, height: float = 11.69) -> Figure: # inches
     "An A4 page with its heading."
-    fig = plt.figure(figsize=(8.27, height))
+    fig = plt.figure(figsize=(8.27, height), dpi=80)
     for y, text, style in ((.55, short(title, 60), {"fontsize": 15, "fontweight": "bold"}), (.88, short(subtitle, 120), {"fontsize": 8.5, "color": GREY})):
         fig.text(MARGIN / 8.27, 1 - y / height, text, va="center", parse_math=False, **style) # type: ignore[arg-type]
     return fig
