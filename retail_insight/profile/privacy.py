@@ -227,7 +227,7 @@ class Published:
         ax.set(xlabel="% of a column's information that is published", xlim=(0, 100))
         return ax
 
-# %% ../../nbs/02h_publish.ipynb #586cf62b
+# %% ../../nbs/02h_publish.ipynb #bda8bb33
 QUASI = ["age_band", "sex", "region", "income_band", "household_size", "children", "main_store", "main_department", "segment", "status",
          "visits", "spend", "first_visit"]
 
@@ -235,7 +235,7 @@ def published_columns(profiles: Profiles, columns: Sequence[str] | None) -> pd.D
     "The columns to publish, by default those of `QUASI` that the shop has. ValueError for one that is not there."
     frame = profiles.frame
     if columns is None:
-        columns = [c for c in QUASI if c in frame and len(set(frame[c].dropna().astype(str))) > 1]
+        columns = [c for c in QUASI if c in frame and len(set(frame[c].dropna().astype(str))) > 1] or ["segment"] # where all are alike
     if unknown := [c for c in columns if c not in frame]:
         raise ValueError(f"columns: the profiles have no {unknown[0]!r} ({len(unknown)} of {len(columns)} are unknown). Choose from {', '.join(map(str, frame))}.")
     if not len(columns):
