@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -26,6 +27,7 @@ PATHS = ["../../outside", "/etc/passwd", "..\\..\\outside", "~/.ssh/id_rsa", "fi
          "; touch OUTSIDE", "| touch OUTSIDE", "& touch OUTSIDE"]
 TERMINAL = ["\x1b[31mred", "\x1b]0;owned\x07", "\x1b[2J", "\x1b[1A\x1b[2K", "\x07", "\x08\x08\x08", "\x9b31m", "\u202egnp.exe", "\u2066x\u2069", "a\rb", "\x1bP+q\x1b\\", "\x7f", "\u2028x", "\x1b[?1049h", "\x0c"]
 PAYLOADS = [*SQL, *HTML, *SHEET, *PATHS, *TERMINAL]
+NUMBER = re.compile(r"-\d+(\.\d+)?(e[-+]?\d+)?|-inf")
 COMMAND = [sys.executable, "-c", "import sys; from retail_insight.report import main; sys.exit(main())"]
 
 
@@ -95,7 +97,9 @@ def test_a_run_shows_them_and_obeys_none(place):
     assert all(str(a.get("src", "data:")).startswith("data:") and str(a.get("href", "#")).startswith(("#", "data:")) for _, a in tags)
     assert "evil.example" not in "".join(str(v) for _, attrs in tags for v in attrs.values())
     assert sorted(p.name for p in place.iterdir()) == ["cache", "empty", "out", "shop"] and not list((place / "empty").iterdir())
-
+    for path in (place / "out").rglob("*.csv"):
+        with open(path, newline="", encoding="utf-8") as file:
+            assert not [v for row in csv.reader(file) for v in row if v.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and not NUMBER.fullmatch(v)], path
 
 
 def test_no_exported_cell_starts_a_formula(place, tmp_path):
