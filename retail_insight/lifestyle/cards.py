@@ -402,7 +402,7 @@ def size_facts(profiles: Profiles, labels: pd.Series, segment: str) -> list[tupl
 def known_rows(table: pd.DataFrame | None, segment: str, top: int = 8) -> pd.DataFrame:
     "A segment's surest rows of an index; none where there is no index of it."
     held = table is not None and len(table) and segment in table.index.get_level_values(0)
-    return strongest(table.xs(segment), top) if held and table is not None else pd.DataFrame()
+    return strongest(pd.DataFrame(table.xs(segment)), top) if held and table is not None else pd.DataFrame()
 
 def draw_pattern_of(ax: Axes, cards: Cards, members: pd.Index) -> None:
     "The mean scores of a segment's customers."
@@ -427,7 +427,7 @@ def segment_card(
     fig = new_page(f"Segment: {segment}", f"Of {len(cards.profiles.frame):,} customers, as of {cards.profiles.as_of}. Filled marks differ from 100, with false discoveries held at 5%.")
     draw_block(panel(fig, "Size and middle customer", (0, .44), 1.5, 1.4), size_facts(cards.profiles, labels, segment), "share, or everybody's")
     draw_pattern_of(panel(fig, "How they shop", (.52, 1), 1.5, 1.3, room=1.35), cards, labels.index[labels == segment])
-    figures = segment_figures(cards.profiles, labels).xs(segment).rename(index=lambda c: c.replace("_", " "))
+    figures = pd.DataFrame(segment_figures(cards.profiles, labels).xs(segment)).rename(index=lambda c: c.replace("_", " "))
     draw_index(panel(fig, "What they spend, and how", (0, 1), 3.75, 1.4, room=1.6), figures)
     bands = demographics_index(cards.profiles, labels)
     parts = [("Tastes: share of spend", 6.05, 1.7, known_rows(cards.tastes, segment), cards.left_out.get("tastes", cards.left_out.get("taste", "No category has enough buyers for an index."))),

@@ -89,5 +89,5 @@ def customer_summary(
     frame[["recency", "age"]] /= size
     if split is None:
         frame = frame.drop(columns=["holdout_frequency", "holdout_spend"])
-    frame.attrs = {"unit": unit, "split": str(end), "as_of": str(last), "holdout": (last - end) / timedelta(days=size), **counts}
+    frame.attrs.update(unit=unit, split=str(end), as_of=str(last), holdout=(last - end) / timedelta(days=size), **counts)
     return frame
