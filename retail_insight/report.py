@@ -525,7 +525,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     check = commands.add_parser("check", help="look at your own data, and propose how to read it", epilog=CHECK_EXITS, formatter_class=raw, description=
         "Reads some rows, proposes a map.toml with a reason for each line, asks what the data cannot answer, and says what would be set aside. Stores nothing unless --write is given.")
-    check.add_argument("data", metavar="PATH", help="a file, folder or glob of Parquet or CSV, or an embedded shop")
+    check.add_argument("data", metavar="PATH|URL", help="a file, folder or glob of Parquet or CSV, a database by its address, or an embedded shop")
     check.add_argument("--columns", metavar="MAP.toml", help="check this mapping, or recipe, instead of proposing one (a map.toml beside the data is found by itself)")
     check.add_argument("--rows", type=positive, default=10_000, metavar="ROWS", help="rows of each table to look at (default: 10000)")
     check.add_argument("--write", nargs="?", const="", metavar="MAP.toml", help="write the proposal; without a name as map.toml beside the data. An existing file is not replaced")
@@ -649,6 +649,8 @@ def place_of_mapping(data: str) -> Path:
     "Where a mapping of this data is found by itself."
     if data in EMBEDDED:
         raise ValueError(f"{data} has its mapping in it. --write is for data of your own.")
+    if "://" in data:
+        raise ValueError("--write: a database has no folder for a mapping. Name a file: --write MAP.toml.")
     first = Path(data if os.path.exists(data) else glob.glob(data)[0])
     return (first if first.is_dir() else first.parent) / "map.toml"
 

@@ -1,6 +1,7 @@
 """`retail-insight check`, tried as somebody would on data that they have never loaded."""
 
 import os
+import sqlite3
 import tomllib
 from pathlib import Path
 
@@ -248,3 +249,13 @@ def test_a_proposal_is_the_mapping_that_it_writes(source, tills):
     assert read_mapping(tomllib.loads(proposal.to_toml())) == proposal.mapping
     assert list(proposal.to_frame().columns) == ["table", "column", "source", "reason", "doubt", "confidence"]
     assert proposal.to_frame()["reason"].str.len().min() > 0
+
+
+def test_a_database_has_no_folder_for_a_mapping(tmp_path, capsys):
+    with sqlite3.connect(tmp_path / "till.db") as till:
+        corner_tables()["transactions"].astype(str).to_sql("transactions", till, index=False)
+    address = f"sqlite:///{tmp_path / 'till.db'}"
+    code, _, said = checked(capsys, address, "--write")
+    assert code and "Name a file: --write MAP.toml" in said
+    checked(capsys, address, "--write", tmp_path / "MAP.toml")
+    assert "transactions" in tomllib.loads((tmp_path / "MAP.toml").read_text(encoding="utf-8"))
