@@ -10,6 +10,7 @@ __all__ = ['units_of', 'RepeatResults', 'Repeat', 'mean_of', 'pattern_of', 'spre
 
 # %% ../../nbs/09b_intermittent.ipynb #e40b4da5
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,8 @@ class RepeatResults(LinearResults):
 @dataclass(frozen=True)
 class Repeat:
     "What naive forecasts and averages have in common."
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
+
     @property
     def name(self) -> str:
         "How results call it."
@@ -215,6 +218,8 @@ class SaleResults(PanelResults):
 @dataclass(frozen=True)
 class SaleModel:
     "What methods for series of many zeros have in common."
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
+
     @property
     def name(self) -> str:
         "How results call it."

@@ -9,6 +9,7 @@ __all__ = ['MFORMS', 'MULTIPLIED', 'POINTS', 'MForm', 'run_one', 'bounded', 'slo
 
 # %% ../../nbs/09d_multiplicative.ipynb #0816ad0a
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -258,6 +259,7 @@ class MultiplicativeETS:
 
     `form` is one of `MFORMS` or several, of which each series takes that with the least AICc. `period` is the length of the season in
     periods, by default 7 for days and none for weeks. Source: Hyndman, Koehler, Ord and Snyder (2008); bounds as in statsmodels."""
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     form: str | tuple[str, ...] = MULTIPLIED
     period: int | None = None
 
@@ -377,6 +379,7 @@ class AnyResults(PanelResults):
 @dataclass(frozen=True)
 class AnyETS:
     "Exponential smoothing whose parts add or multiply, whichever has the lower AICc in each series."
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     period: int | None = None
 
     @property

@@ -10,7 +10,7 @@ __all__ = ['SingleModel', 'SARIMAX', 'Components', 'SingleETS', 'SingleTheta', '
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from .smoothing import by_mean, check_roll
 @dataclass(frozen=True)
 class SingleModel:
     "What the models of one series have in common."
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     covariates: tuple[str, ...] = () # names that the panel knows in advance
     log: bool = False                # fit log(1 + units)?
     jobs: int = 1                    # processes

@@ -16,7 +16,7 @@ from collections import namedtuple
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -599,6 +599,7 @@ class ETS:
 
     `form` is one of `FORMS` or several, of which each series takes that with the least AICc. `period` is the length of the season in
     periods, by default 7 for days and none for weeks. Source: Hyndman, Koehler, Ord and Snyder (2008); bounds as in statsmodels."""
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     form: str | tuple[str, ...] = AUTO
     period: int | None = None
 

@@ -8,6 +8,7 @@ __all__ = ['autocorrelations', 'seasonal', 'centred_average', 'figures', 'Season
 
 # %% ../../nbs/09c_theta.ipynb #eddc8e1c
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -164,6 +165,7 @@ class Theta:
 
     `period` is the length of the season in periods, by default 7 for days and none for weeks; `season` is "auto" (multiplicative where
     every unit is positive, else additive), "additive", "multiplicative" or "none". A season is taken out only where a test at 90% finds one."""
+    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     period: int | None = None
     season: str = "auto"
 
