@@ -311,7 +311,7 @@ def run_shard(job: Job, shard: Shard) -> tuple[int, bytes]: # the shard's number
         return shard.number, pickle.dumps(shard_frame(job, shard))
     except (Exception, SystemExit) as error:
         failure = Failure(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
-        return shard.number, pickle.dumps(failure)
+        return shard.number, cloudpickle.dumps(failure) # where the class stands in a notebook, it travels along
 
 # %% ../../nbs/00h_shards.ipynb #6ed71a98
 class ShardError(RuntimeError):
