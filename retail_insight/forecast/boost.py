@@ -8,6 +8,7 @@ __all__ = ['DATED', 'SETTINGS', 'OBJECTIVES', 'lightgbm', 'columns_for', 'grow',
 # %% ../../nbs/09h_boost.ipynb #088f1b59
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -23,11 +24,10 @@ from .glm import CountResults, lift_table, scatter
 def lightgbm() -> ModuleType:
     "The library. ImportError that says how to install it where it is missing."
     try:
-        import lightgbm as library
+        return import_module("lightgbm")
     except ImportError as error:
         raise ImportError("Boost needs LightGBM, which is not installed. Run `pip install 'retail-insight[boost]'`, "
                           "or use GlobalGLM and LiftModel, which need nothing more.") from error
-    return library
 
 # %% ../../nbs/09h_boost.ipynb #b58c14b8
 DATED = ("month", "days_to_", "holiday", "event_", "coupon")
