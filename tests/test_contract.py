@@ -44,6 +44,11 @@ def accounted(shop):
     return tables.set_index("table")
 
 
+def test_the_corner_shop_does_not_remember_what_a_reader_did_to_it():
+    corner_tables()["customers"]["region"] = "elsewhere"
+    assert "elsewhere" not in set(corner_tables()["customers"]["region"])
+
+
 def test_every_table_has_every_column():
     shop = load_shop(LOG, timestamps="local")
     for table, columns in TABLES.items():

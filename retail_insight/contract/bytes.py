@@ -16,12 +16,15 @@ from .files import (
     BROKEN, CRLF, HIGH, LF, LONGEST, NEWLINE, NO_TEXT, NULL, NULL_BYTE, RAGGED, RETURN, REWRITE, SPREAD, UNCLOSED)
 
 # %% ../../nbs/00b_bytes.ipynb #618aa9e0
-def compiled(function: Any) -> Any:
-    "The function, compiled at its first use."
+def compiled(
+    function: Any,
+    **options: Any, # of numba
+) -> Any:
+    "The function, compiled at its first use; kept on disk where there is a place for it."
     try:
-        return njit(cache=True)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError: # nowhere to write what was compiled
-        return njit(function)
+        return njit(**options)(function)
 
 # %% ../../nbs/00b_bytes.ipynb #baa2af1a
 @compiled

@@ -294,6 +294,11 @@ class Failure:
     trace: str
     host: str
 
+    @classmethod
+    def of(cls, error: BaseException) -> "Failure":
+        "What is to be said of an error that is being handled."
+        return cls(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
+
 def shard_frame(job: Job, shard: Shard) -> pd.DataFrame:
     "What the function makes of one shard. TypeError if that is no frame."
     check_worker(job)
@@ -310,8 +315,7 @@ def run_shard(job: Job, shard: Shard) -> tuple[int, bytes]: # the shard's number
     try:
         return shard.number, pickle.dumps(shard_frame(job, shard))
     except (Exception, SystemExit) as error:
-        failure = Failure(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
-        return shard.number, cloudpickle.dumps(failure) # where the class stands in a notebook, it travels along
+        return shard.number, cloudpickle.dumps(Failure.of(error)) # where the class stands in a notebook, it travels along
 
 # %% ../../nbs/00h_shards.ipynb #6ed71a98
 class ShardError(RuntimeError):

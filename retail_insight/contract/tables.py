@@ -221,7 +221,7 @@ def corner_tables() -> dict[str, pd.DataFrame]: # contract tables
     promotion = dict(product_id="coffee", store_id="corner", start_date=date(2024, 1, 29), end_date=date(2024, 2, 4),
                      display="window", mailer=None, price=5.0)
     store = dict(store_id="corner", store_name="The corner shop", region="north")
-    return {"transactions": log_table, "products": CORNER_PRODUCTS.drop(columns="price"), "customers": CORNER_CUSTOMERS,
+    return {"transactions": log_table, "products": CORNER_PRODUCTS.drop(columns="price"), "customers": CORNER_CUSTOMERS.copy(),
             "stores": pd.DataFrame([store]), "promotions": pd.DataFrame([promotion])}
 
 # %% ../../nbs/00_contract.ipynb #751a08ba

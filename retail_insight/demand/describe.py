@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from statsmodels.tsa.seasonal import STL
 
 from .panel import Chosen
 
@@ -35,6 +34,7 @@ def strength(series: np.ndarray, cycle: int) -> tuple[float, float]: # trend, se
     "Strength of trend and season of one series by STL (Cleveland and others 1990)."
     if len(series) < 2 * cycle or np.ptp(series) == 0:
         return np.nan, np.nan
+    from statsmodels.tsa.seasonal import STL # takes half a second to import
     parts = STL(series, period=cycle).fit()
     rest = parts.resid.var()
     return tuple(max(0., 1 - rest / max((part + parts.resid).var(), 1e-12)) for part in (parts.trend, parts.seasonal))

@@ -114,7 +114,7 @@ class Boost:
         booster = grow(told.past, columns, self.objective, self.trees, settings)
         alpha, joint = self.misses(told, columns, settings)
         mean = finished(told, tell(booster, told.now, columns, self.objective))
-        return BoostResults(self.name, told.grid.matrix, told.grid.freq, lift_table(told), said_of(told.grid), told.grid, mean, alpha, joint,
+        return BoostResults(self.name, told.grid.matrix, told.grid.freq, lift_table(told.grid, told.lifts), said_of(told.grid), told.grid, mean, alpha, joint,
                             booster, [told.past.names[i] for i in columns])
 
     def misses(self, told: Lessons, columns: list[int], settings: dict[str, Any]) -> tuple[np.ndarray, float]: # alpha by step, correlation

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ..demand import date_axis, series_label
+from ..demand import DAYS, date_axis, series_label
 from .core import DECILES, BacktestResults, Forecasts, losses
 
 # %% ../../nbs/09l_checks.ipynb #dc02c2b1
@@ -86,7 +86,7 @@ def error_acf(
     rows = rows[(rows["step"] == 1) & (rows["scale"] > 0)]
     wide = rows.assign(e=(rows["units"] - rows["mean"]) / rows["scale"]).pivot_table(index="period", columns=list(results.keys), values="e")
     gaps = np.diff(wide.index.to_numpy()) / np.timedelta64(1, "D")
-    if len(wide) <= lags or len(set(gaps)) > 1 or gaps[0] != {"D": 1, "W": 7}[results.demand.freq]:
+    if len(wide) <= lags or len(set(gaps)) > 1 or gaps[0] != DAYS[results.demand.freq]:
         raise ValueError(f"{len(wide)} origins, {gaps[0] if len(gaps) else 0:.0f} days apart at first: correlations up to lag {lags} need {lags + 1} or more that follow each other. "
                          f"Use backtest(…, origins={lags + 12}, steps=1).")
     e = wide.to_numpy() - wide.mean().to_numpy()

@@ -22,6 +22,15 @@ class Past:
     mean: np.ndarray  # origins x steps x series, units
     units: np.ndarray # the same
 
+    @property
+    def fine(self) -> np.ndarray: # series
+        "Whether all cells of a series are finite."
+        return np.isfinite(self.mean).all(axis=(0, 1)) & np.isfinite(self.units).all(axis=(0, 1))
+
+    def kept(self) -> "Past":
+        "The series whose cells are finite."
+        return Past(self.mean[:, :, self.fine], self.units[:, :, self.fine])
+
 def said_at(model: Model | PanelModel, demand: Demand | pd.DataFrame, steps: int) -> np.ndarray: # steps x series
     "What a model expects after the last whole period."
     matrix, freq = panel_of(demand)
@@ -86,8 +95,7 @@ def own_factors(ratio: np.ndarray, weight: float) -> tuple[np.ndarray, np.ndarra
 # %% ../../nbs/09i_conformal.ipynb #6ce6c6a9
 def calibrate(past: Past, bins: int = 8, weight: float = 6.) -> Calibration:
     "Learn the size of misses and their scores. Cells that are not finite are left out."
-    fine = np.isfinite(past.mean).all(axis=(0, 1)) & np.isfinite(past.units).all(axis=(0, 1))
-    kept = Past(past.mean[:, :, fine], past.units[:, :, fine])
+    kept = past.kept()
     edges, centre, size = usual_sizes(kept, max(1, min(bins, kept.mean.size // 100)))
     blank = Calibration(edges, centre, size, np.ones(past.mean.shape[1]), np.ones(past.mean.shape[2]), np.empty(0), np.empty(0), bool((kept.units % 1 == 0).all()))
     miss = kept.units - kept.mean
@@ -97,7 +105,7 @@ def calibrate(past: Past, bins: int = 8, weight: float = 6.) -> Calibration:
     without, own = own_factors(ratio / smooth[:, None], weight)
     scores = miss / (blank.usual(kept.mean) * smooth[:, None] * without[:, None, :])
     every = np.ones(past.mean.shape[2])
-    every[fine] = own
+    every[past.fine] = own
     return Calibration(edges, centre, size, smooth, every, scores, np.digitize(kept.mean, edges), blank.whole)
 
 # %% ../../nbs/09i_conformal.ipynb #c73adcb8
@@ -118,8 +126,8 @@ def even(found: Calibration, levels: np.ndarray) -> np.ndarray: # levels x bins
 # %% ../../nbs/09i_conformal.ipynb #d837f35f
 def tail_shares(found: Calibration, past: Past, alpha: float) -> np.ndarray: # bins
     "How much to leave out on each side so that the interval covered 1 - alpha of the past, by bisection in each bin."
-    fine = np.isfinite(past.mean).all(axis=(0, 1)) & np.isfinite(past.units).all(axis=(0, 1))
-    mean, units = past.mean[:, :, fine], past.units[:, :, fine]
+    kept = past.kept()
+    mean, units = kept.mean, kept.units
     own = own_factors(np.abs(units - mean) / found.usual(mean), 6.)[0][:, None, :]
     low, high = np.full(len(found.edges) + 1, alpha / 8), np.full(len(found.edges) + 1, min(1.2 * alpha, .5))
     for _round in range(14):
@@ -145,11 +153,16 @@ class ConformalResults(PanelResults):
             raise ValueError(f"steps={steps}: {self.model} was calibrated for {len(self.expected)}. Fit it with steps={steps}.")
         return self.expected[:steps]
 
+    @property
+    def never_sold(self) -> np.ndarray: # series
+        "Whether zero was said for a reason."
+        return self.reasons.str.startswith("all zero").to_numpy()
+
     def around(self, steps: int, shares: np.ndarray) -> np.ndarray: # shares x steps x series
         "Quantiles of scores (shares x bins) around the mean; zero where zero was said for a reason."
         mean = self.mean(steps)
         found = laid(self.found, mean, np.broadcast_to(self.found.own, mean.shape), np.digitize(mean, self.found.edges), shares)
-        return np.where(self.reasons.str.startswith("all zero").to_numpy(), 0., found)
+        return np.where(self.never_sold, 0., found)
 
     def quantiles(self, steps: int, levels: np.ndarray) -> np.ndarray: # levels x steps x series
         "Quantiles of each step."
@@ -172,12 +185,11 @@ class ConformalResults(PanelResults):
             pool = vectors[theirs == b] if (theirs == b).any() else vectors
             at = bins == b
             out[:, :, at] = pool[rng.integers(len(pool), size=(draws, at.sum()))].transpose(0, 2, 1)
-        return np.maximum(mean + out * wide, 0) * ~self.reasons.str.startswith("all zero").to_numpy()
+        return np.maximum(mean + out * wide, 0) * ~self.never_sold
 
     def past_level(self) -> np.ndarray: # a value for each score vector, units
         "What was expected in the mean over the steps, origin by origin and series by series."
-        fine = np.isfinite(self.past.mean).all(axis=(0, 1)) & np.isfinite(self.past.units).all(axis=(0, 1))
-        return self.past.mean[:, :, fine].mean(axis=1).ravel()
+        return self.past.kept().mean.mean(axis=1).ravel()
 
     def to_frame(self, steps: int, alpha: float = .2) -> pd.DataFrame:
         "The rows of a forecast; lower and upper are the ends of `interval`."

@@ -4,22 +4,20 @@
 
 # %% auto #0
 __all__ = ['DECILES', 'LINES', 'BUCKET', 'Level', 'Model', 'miss', 'LastValue', 'MovingAverage', 'SES', 'distribution',
-           'PanelModel', 'is_local', 'panel_of', 'check_ahead', 'check_steps', 'series_keys', 'rows_ahead',
-           'reasons_of', 'by_past', 'series_part', 'fit_apart', 'forecast_reasons', 'forecast_matrix', 'raise_if_all',
-           'Forecasts', 'check_planned', 'covariates_to', 'with_planned', 'reason_rows', 'forecast_with',
-           'PanelResults', 'LinearResults', 'seen_until', 'scales', 'backtest_at', 'losses', 'score', 'BacktestResults',
-           'skill_table', 'Piece', 'cut_pieces', 'PieceJob', 'answers_of', 'run_pieces', 'origin_rows', 'in_order',
-           'backtest']
+           'PanelModel', 'is_local', 'panel_of', 'LocalModel', 'season_length', 'check_ahead', 'check_steps',
+           'series_keys', 'rows_ahead', 'reasons_of', 'by_past', 'series_part', 'fit_apart', 'forecast_reasons',
+           'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned', 'covariates_to', 'with_planned',
+           'reason_rows', 'forecast_with', 'PanelResults', 'LinearResults', 'seen_until', 'scales', 'backtest_at',
+           'losses', 'score', 'BacktestResults', 'skill_table', 'Piece', 'cut_pieces', 'PieceJob', 'answers_of',
+           'run_pieces', 'origin_rows', 'in_order', 'backtest']
 
 # %% ../../nbs/09_forecast.ipynb #f2b9b88c
 import difflib
 import pickle
-import socket
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import cloudpickle
 import matplotlib.pyplot as plt
@@ -144,6 +142,23 @@ def panel_of(
         if gaps <= {days}:
             return demand, freq
     raise ValueError(f"matrix: its periods are {sorted(gaps)[:3]} days apart. Give one row for every day or every week, oldest first.")
+
+# %% ../../nbs/09_forecast.ipynb #0166c078
+class LocalModel:
+    "A model of a whole panel that takes each series by itself, so that a backtest may fit the panel in pieces."
+    local: ClassVar[bool] = True
+
+    def fit(self, demand: Demand | pd.DataFrame) -> Any: # `PanelResults`
+        "Fit every series."
+        raise NotImplementedError
+
+    def fit_panel(self, demand: Demand | pd.DataFrame) -> Any: # what `fit` gives
+        "`fit` by the name that backtests call."
+        return self.fit(demand)
+
+def season_length(period: int | None, freq: str) -> int: # periods; 1 where there is no season
+    "The season that was asked for; by default a week of days, and none of weeks."
+    return period or {"D": 7}.get(freq, 1)
 
 # %% ../../nbs/09_forecast.ipynb #df06c798
 def check_ahead(demand: Demand, steps: int, alpha: float) -> pd.DataFrame: # whole periods x series
@@ -613,7 +628,7 @@ class PieceJob:
                 raise RuntimeError(f"this worker has {versions()}, not {self.versions}. Install the same versions everywhere.")
             return piece.run()
         except (Exception, SystemExit) as error:
-            return Failure(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
+            return Failure.of(error)
 
     def run(self, piece: Piece) -> tuple[int, bytes]:
         "The piece's number, and what came of it as bytes."

@@ -6,8 +6,8 @@
 __all__ = ['DAY_NAMES', 'DRIFTS', 'WINDOWS', 'Grid', 'group_codes', 'covariate_arrays', 'weekdays', 'first_periods', 'grid_of',
            'drivers_of', 'common_effects', 'group_levels', 'Lifts', 'filter_lifts', 'fit_lifts', 'Cells',
            'trailing_mean', 'smoothed', 'own_features', 'past_features', 'lift_features', 'ahead_features',
-           'group_features', 'make_cells', 'changed_after', 'origins_of', 'Lessons', 'lessons_of', 'silence', 'said_of',
-           'settled', 'finished']
+           'group_features', 'make_cells', 'changed_after', 'origins_of', 'Lessons', 'lessons_of', 'silence',
+           'gone_silent', 'said_of', 'settled', 'finished']
 
 # %% ../../nbs/09f_features.ipynb #72e450c6
 from collections.abc import Sequence
@@ -411,21 +411,24 @@ def silence(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]: # series: perio
     rate = units.sum(axis=1) / np.maximum(units.shape[1] - run, 1)
     return run, np.exp(-rate * run)
 
+def gone_silent(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]: # series: is the silence odd? and how long it is
+    "Series that sold, and have been silent for four periods or more against odds of a thousand."
+    run, chance = silence(units)
+    return (run >= 4) & (chance < 1e-3), run
+
 def said_of(grid: Grid, least: int = 8) -> pd.Series: # by series
     "Why a series is forecast otherwise than the others, or an empty text."
-    run, chance = silence(grid.units)
-    age = grid.size[1] - grid.begun
+    age, odd = grid.size[1] - grid.begun, gone_silent(grid.units)[0]
     empty = grid.reasons.isin(["all zero", "nothing observed"]).to_numpy()
-    gone = ~empty & (run >= 4) & (chance < 1e-3)
+    gone = ~empty & odd
     said = np.select([grid.reasons.eq("all zero"), grid.reasons.eq("nothing observed"), gone, age < min(least, grid.size[1])],
                      ["all zero: forecast zero", "nothing observed: borrows from its group", "discontinued: fades", "short: borrows from its group"],
                      grid.reasons.replace({"constant": ""}))
     return pd.Series(said, index=grid.reasons.index, name="reason")
 
-def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # steps x series, units
+def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # … x series, units
     "Zero where nothing was ever sold, and half as much for every two periods of an odd silence."
-    run, chance = silence(grid.units)
-    gone = (run >= 4) & (chance < 1e-3)
+    gone, run = gone_silent(grid.units)
     fade = np.where(gone, .5 ** (run / 2), 1.)
     return np.where(grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade)
 

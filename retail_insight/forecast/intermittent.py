@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LinearResults, PanelResults, panel_of, reasons_of
+from .core import LinearResults, LocalModel, PanelResults, panel_of, reasons_of
 from .smoothing import check_roll, compiled
 
 # %% ../../nbs/09b_intermittent.ipynb #4bbb22ec
@@ -50,10 +50,8 @@ class RepeatResults(LinearResults):
 
 # %% ../../nbs/09b_intermittent.ipynb #c94f7009
 @dataclass(frozen=True)
-class Repeat:
+class Repeat(LocalModel):
     "What naive forecasts and averages have in common."
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
-
     @property
     def name(self) -> str:
         "How results call it."
@@ -82,9 +80,6 @@ class Repeat:
         params = pd.DataFrame({"next": pattern[0], "sigma": sigma}, index=matrix.columns)
         return RepeatResults(self.name, matrix, freq, params, reasons_of(matrix), sigma, self, pattern)
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> RepeatResults:
-        "`fit` by the name that backtests call."
-        return self.fit(demand)
 
 # %% ../../nbs/09b_intermittent.ipynb #91aed4f1
 def mean_of(total: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -216,10 +211,8 @@ class SaleResults(PanelResults):
 
 # %% ../../nbs/09b_intermittent.ipynb #9e8bb930
 @dataclass(frozen=True)
-class SaleModel:
+class SaleModel(LocalModel):
     "What methods for series of many zeros have in common."
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
-
     @property
     def name(self) -> str:
         "How results call it."
@@ -237,9 +230,6 @@ class SaleModel:
         "Fit every series."
         return sale_results(self, *panel_of(demand), None)
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> SaleResults:
-        "`fit` by the name that backtests call."
-        return self.fit(demand)
 
 def sale_results(spec: SaleModel, matrix: pd.DataFrame, freq: str, found: np.ndarray | None) -> SaleResults:
     "Results of a model; what is None is estimated."
@@ -438,14 +428,16 @@ def smooth_levels(units: np.ndarray, known: np.ndarray, shares: np.ndarray) -> n
 @dataclass(frozen=True)
 class ADIDA(SaleModel):
     "Smooth the sums of as many periods as a gap has."
+    every: ClassVar[bool] = False # the sums of fewer periods too?
+
     @property
     def name(self) -> str:
         "How results call it."
-        return "ADIDA"
+        return type(self).__name__
 
     def search(self, units: np.ndarray, known: np.ndarray) -> np.ndarray: # series x level
         "Its levels and their shares."
-        return share_table(units, known, False, .1, .3)
+        return share_table(units, known, self.every, .1, .3)
 
     def expect(self, units: np.ndarray, known: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "The rate, and how often there was a sale."
@@ -454,11 +446,4 @@ class ADIDA(SaleModel):
 @dataclass(frozen=True)
 class IMAPA(ADIDA):
     "Smooth the sums of one period, of two, up to as many as a gap has; take the mean."
-    @property
-    def name(self) -> str:
-        "How results call it."
-        return "IMAPA"
-
-    def search(self, units: np.ndarray, known: np.ndarray) -> np.ndarray: # series x level
-        "Its levels and their shares."
-        return share_table(units, known, True, .1, .3)
+    every: ClassVar[bool] = True

@@ -8,6 +8,7 @@ __all__ = ['MFORMS', 'MULTIPLIED', 'POINTS', 'MForm', 'run_one', 'bounded', 'slo
            'best_mform', 'fit_multiplied', 'multiplied_results', 'geometric', 'AnyResults', 'AnyETS']
 
 # %% ../../nbs/09d_multiplicative.ipynb #0816ad0a
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -15,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import PanelResults, panel_of, reasons_of
-from .smoothing import ETS, HIGH, LOW, ETSResults, aicc, begins, by_mean, check_roll, compiled, log_likelihood, solve_spd
+from .core import LocalModel, PanelResults, panel_of, reasons_of, season_length
+from .smoothing import ETS, HIGH, LOW, ETSResults, Smoothing, aicc, begins, by_mean, check_roll, compiled, log_likelihood, solve_spd
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d67f559
 @dataclass(frozen=True)
@@ -254,37 +255,21 @@ def states_after(values: np.ndarray, first: np.ndarray, theta: np.ndarray, start
 
 # %% ../../nbs/09d_multiplicative.ipynb #f2bb47e6
 @dataclass(frozen=True)
-class MultiplicativeETS:
+class MultiplicativeETS(Smoothing):
     """Exponential smoothing with errors or seasons that multiply, for series that are always positive; maximum likelihood.
 
     `form` is one of `MFORMS` or several, of which each series takes that with the least AICc. `period` is the length of the season in
     periods, by default 7 for days and none for weeks. Source: Hyndman, Koehler, Ord and Snyder (2008); bounds as in statsmodels."""
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     form: str | tuple[str, ...] = MULTIPLIED
-    period: int | None = None
-
-    def __post_init__(self) -> None:
-        if unknown := [name for name in self.forms if name not in MFORMS]:
-            raise ValueError(f"form={self.form!r}: {unknown[0]!r} is not known. Choose from {', '.join(MFORMS)}, or several of them.")
-
-    @property
-    def forms(self) -> tuple[str, ...]:
-        "The forms to choose from."
-        return (self.form,) if isinstance(self.form, str) else tuple(self.form)
-
-    @property
-    def name(self) -> str:
-        "How results call it."
-        return "multiplicative ETS" if self.forms == MULTIPLIED else "ETS " + "/".join(self.forms)
+    known: ClassVar[Collection[str]] = MFORMS
+    title: ClassVar[str] = "multiplicative ETS"
+    usual: ClassVar[tuple[str, ...]] = MULTIPLIED
 
     def fit(self, demand: Demand | pd.DataFrame) -> MultipliedResults:
         "Fit every series. ValueError for a form or a matrix that makes no sense."
         matrix, freq = panel_of(demand)
-        return fit_multiplied(self, matrix, freq, self.period or {"D": 7}.get(freq, 1))
+        return fit_multiplied(self, matrix, freq, season_length(self.period, freq))
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> MultipliedResults:
-        "`fit` by the name that backtests call."
-        return self.fit(demand)
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d8a8453
 def best_mform(values: np.ndarray, names: tuple[str, ...], period: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -377,9 +362,8 @@ class AnyResults(PanelResults):
         return replace(self, matrix=added.matrix, added=added, times=times)
 
 @dataclass(frozen=True)
-class AnyETS:
+class AnyETS(LocalModel):
     "Exponential smoothing whose parts add or multiply, whichever has the lower AICc in each series."
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     period: int | None = None
 
     @property
@@ -395,6 +379,3 @@ class AnyETS:
         params.loc[taken] = times.params.loc[taken]
         return AnyResults(self.name, added.matrix, added.freq, params, added.reasons, added, times, taken)
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> AnyResults:
-        "`fit` by the name that backtests call."
-        return self.fit(demand)

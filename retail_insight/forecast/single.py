@@ -8,9 +8,9 @@ __all__ = ['SingleModel', 'SARIMAX', 'Components', 'SingleETS', 'SingleTheta', '
 
 # %% ../../nbs/09e_statsmodels.ipynb #4a943a9b
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,14 +18,13 @@ from joblib import Parallel, delayed
 
 from ..contract import ContractError
 from ..demand import Demand
-from .core import LinearResults, panel_of, reasons_of
+from .core import LinearResults, LocalModel, panel_of, reasons_of
 from .smoothing import by_mean, check_roll
 
 # %% ../../nbs/09e_statsmodels.ipynb #9649a2a1
 @dataclass(frozen=True)
-class SingleModel:
+class SingleModel(LocalModel):
     "What the models of one series have in common."
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     covariates: tuple[str, ...] = () # names that the panel knows in advance
     log: bool = False                # fit log(1 + units)?
     jobs: int = 1                    # processes
@@ -56,9 +55,6 @@ class SingleModel:
         "Fit every series. ValueError for covariates that are not known in advance."
         return fit_single(self, demand)
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> "SingleResults":
-        "`fit` by the name that backtests call."
-        return self.fit(demand)
 
 # %% ../../nbs/09e_statsmodels.ipynb #5dd300e7
 @dataclass(frozen=True)
@@ -200,9 +196,16 @@ class SingleResults(LinearResults):
     fits: list[np.ndarray]    # parameters, by series; empty where there are none
     used: list[np.ndarray]    # which regressors, by series
     level: np.ndarray         # of series that have no fit
+    told: dict[int, np.ndarray] = field(default_factory=dict, init=False, repr=False) # by steps: moments that were asked for before
 
     def moments(self, steps: int) -> np.ndarray: # (mean, variance) x steps x series, on the scale of the fit
-        "Of every series."
+        "Of every series; filtered once for each number of steps."
+        if steps not in self.told:
+            self.told[steps] = self.filtered(steps)
+        return self.told[steps]
+
+    def filtered(self, steps: int) -> np.ndarray: # as `moments`
+        "The filter run through every series."
         seen = None if self.demand is None else seen_covariates(self.demand, self.spec.covariates)
         later = None if self.demand is None else self.demand.ahead(self.spec.covariates, steps)
         y, log = self.matrix.to_numpy(dtype=float), np.log1p if self.spec.log else np.positive

@@ -8,14 +8,13 @@ __all__ = ['autocorrelations', 'seasonal', 'centred_average', 'figures', 'Season
 
 # %% ../../nbs/09c_theta.ipynb #eddc8e1c
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
 from ..demand import Demand
-from .core import LinearResults, panel_of, reasons_of
+from .core import LinearResults, LocalModel, panel_of, reasons_of, season_length
 from .smoothing import ALPHA, FORMS, begins, by_mean, check_roll, fit_forms, last_states
 
 # %% ../../nbs/09c_theta.ipynb #f7e25367
@@ -160,12 +159,11 @@ class Around(LinearResults):
 
 # %% ../../nbs/09c_theta.ipynb #6679d503
 @dataclass(frozen=True)
-class Theta:
+class Theta(LocalModel):
     """The Theta method (Assimakopoulos and Nikolopoulos 2000) as exponential smoothing with drift; seasons by classical decomposition.
 
     `period` is the length of the season in periods, by default 7 for days and none for weeks; `season` is "auto" (multiplicative where
     every unit is positive, else additive), "additive", "multiplicative" or "none". A season is taken out only where a test at 90% finds one."""
-    local: ClassVar[bool] = True # a series to itself: a backtest may fit the panel in pieces
     period: int | None = None
     season: str = "auto"
 
@@ -181,11 +179,8 @@ class Theta:
     def fit(self, demand: Demand | pd.DataFrame) -> ThetaResults:
         "Fit every series."
         matrix, freq = panel_of(demand)
-        return fit_theta(self, matrix, freq, self.period or {"D": 7}.get(freq, 1))
+        return fit_theta(self, matrix, freq, season_length(self.period, freq))
 
-    def fit_panel(self, demand: Demand | pd.DataFrame) -> ThetaResults:
-        "`fit` by the name that backtests call."
-        return self.fit(demand)
 
 # %% ../../nbs/09c_theta.ipynb #45d3c98a
 def smooth_level(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # theta (4 x series), start (3 x series), sum of squares

@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['FAR', 'PARTS', 'ENOUGH', 'FEWEST', 'N_TASTES', 'Pair', 'spend_after', 'bought_after', 'counted', 'standardised',
            'foresee_buying', 'spend_deviance', 'foresee_spend', 'View', 'first_tier', 'IndexView', 'learn_index',
-           'Tiers', 'views_of', 'features_of', 'demographic_views', 'learn_tiers', 'with_demographics', 'Seen',
-           'both_days', 'side_by_side', 'foresee_items', 'item_loss', 'verdict_of', 'gains', 'Judged', 'cut_days',
-           'models_of', 'judge_profiles', 'losses_of', 'judged_table']
+           'Tiers', 'views_of', 'drawn_in', 'features_of', 'demographic_views', 'learn_tiers', 'with_demographics',
+           'Seen', 'both_days', 'side_by_side', 'foresee_items', 'item_loss', 'verdict_of', 'gains', 'Judged',
+           'cut_days', 'models_of', 'judge_profiles', 'losses_of', 'judged_table']
 
 # %% ../../nbs/04e_second_tier_value.ipynb #5857f275
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -183,6 +183,10 @@ def views_of(t: Tiers, shop: Shop, day: date) -> dict[str, View]:
         found["lifestyle segment"] = View(t.segments.probabilities(scores).iloc[:, 1:])
     return found
 
+def drawn_in(x: pd.DataFrame, scale: pd.DataFrame) -> pd.DataFrame: # `scale`: `mean`, `std` by column
+    "Features standardised, and none far out."
+    return ((x - scale["mean"]) / scale["std"]).clip(-FAR, FAR)
+
 def features_of(found: dict[str, View]) -> pd.DataFrame:
     "What the models of demographics see here: the people's columns of the views before."
     return pd.concat([v.people.add_prefix(f"{name} ") for name, v in found.items() if name != "lifestyle segment"], axis=1)
@@ -192,7 +196,7 @@ def demographic_views(t: Tiers, found: dict[str, View]) -> dict[str, View]:
     if not t.bands:
         return {}
     known, filled, x = [], [], features_of(found)
-    z = ((x - t.scale["mean"]) / t.scale["std"]).clip(-FAR, FAR)
+    z = drawn_in(x, t.scale)
     for name, bands in t.bands.items():
         said = pd.get_dummies(bands, prefix=name, dtype=float).iloc[:, 1:]
         p = pd.DataFrame(band_probabilities(t.models[name], z.to_numpy())[:, 1:], z.index, said.columns)
@@ -229,18 +233,18 @@ def learn_tiers(
 def with_demographics(t: Tiers, shop: Shop, x: pd.DataFrame) -> Tiers: # `x`: from `features_of`
     "The same with models of demographics, where the shop has some to learn from."
     scale = pd.DataFrame({"mean": x.mean(), "std": x.std(ddof=0).replace(0, 1)})
-    z, why = ((x - scale["mean"]) / scale["std"]).clip(-FAR, FAR), t.left_out.copy()
+    z, why = drawn_in(x, scale), t.left_out.copy()
     try:
         known = known_demographics(shop)
     except ContractError as error:
         why["demographics"] = str(error)
-        return Tiers(t.by, t.items, t.axes, t.index, t.segments, {}, {}, scale, t.days, why)
+        return replace(t, scale=scale, left_out=why)
     joined = {str(name): join_bands(column[column.index.isin(z.index)]) for name, column in known.items()}
     bands = {name: b for name, b in joined.items() if len(b) >= FEWEST and len(b.cat.categories) > 1}
     if not bands:
         why["demographics"] = f"no attribute has {FEWEST} labelled customers in two bands."
     models = {name: fit_bands(z.loc[b.index].to_numpy(), b.cat.codes.to_numpy().astype(int), bool(b.cat.ordered)) for name, b in bands.items()}
-    return Tiers(t.by, t.items, t.axes, t.index, t.segments, bands, models, scale, t.days, why)
+    return replace(t, bands=bands, models=models, scale=scale, left_out=why)
 
 # %% ../../nbs/04e_second_tier_value.ipynb #2901a945
 Pair = tuple[np.ndarray, np.ndarray] # learning, ahead

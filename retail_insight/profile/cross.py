@@ -21,7 +21,7 @@ from scipy import stats
 
 from ..contract import ContractError, Shop, resolve_as_of
 from .growth import as_levels, check_levels
-from .segments import UNKNOWN, lines_by, wilson
+from .segments import UNKNOWN, TableResults, lines_by, wilson
 
 # %% ../../nbs/02g_cross.ipynb #61ce3d0b
 MASKS = """
@@ -33,16 +33,12 @@ MASKS = """
     SELECT mask, count(*) AS customers, sum(spend)::DOUBLE AS spend FROM masks GROUP BY mask ORDER BY customers DESC, mask"""
 
 @dataclass(frozen=True, eq=False)
-class CrossShop:
+class CrossShop(TableResults):
     "Customers by the exact combination of groups that they bought from."
     table: pd.DataFrame # by combination: a column for each group, `customers, share, lower, upper, spend, share_of_spend`
     groups: list[str]
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "Each group: its customers, and how many of them bought from no other, from one other, and so on."
@@ -134,15 +130,11 @@ STEPS = """
     GROUP BY from_item, to_item HAVING count(*) >= $least ORDER BY customers DESC, from_item, to_item"""
 
 @dataclass(frozen=True, eq=False)
-class PurchasePath:
+class PurchasePath(TableResults):
     "Which group customers add after which."
     table: pd.DataFrame # `from_item, to_item, customers, movers, probability, lower, upper`
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self, top: int = 3) -> pd.DataFrame:
         "The most frequent next groups after each."
@@ -176,15 +168,11 @@ def purchase_path(
 
 # %% ../../nbs/02g_cross.ipynb #b5702cc5
 @dataclass(frozen=True, eq=False)
-class CompositeRank:
+class CompositeRank(TableResults):
     "Items ranked by several figures at once."
     table: pd.DataFrame # by item: a rank for each figure, `score, rank, best, worst` (1 is best)
     concordance: float  # Kendall's W
     p: float            # of as much agreement by chance
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "The items in their order."

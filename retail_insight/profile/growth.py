@@ -25,7 +25,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from ..contract import Shop, resolve_as_of
-from .segments import lines_by, wilson
+from .segments import TableResults, lines_by, wilson
 
 # %% ../../nbs/02e_revenue.ipynb #d6dffe17
 FREQS = ("week", "month", "quarter", "year")
@@ -51,16 +51,12 @@ def cohort_rows(shop: Shop, freq: str, day: date) -> pd.DataFrame:
 
 # %% ../../nbs/02e_revenue.ipynb #8c0d927c
 @dataclass(frozen=True, eq=False)
-class Cohorts:
+class Cohorts(TableResults):
     "Retention of customers by the period of their first purchase in the log."
     table: pd.DataFrame # by `cohort`, `age`: `customers, active, retention, lower, upper, spend, truncated, partial`
     freq: str
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def matrix(self, value: str = "retention") -> pd.DataFrame:
         "One column of the table, cohorts by ages."
@@ -197,16 +193,12 @@ def to_the_cent(parts: np.ndarray, total: float, scale: int = 2) -> np.ndarray: 
 
 # %% ../../nbs/02e_revenue.ipynb #aac3ec76
 @dataclass(frozen=True, eq=False)
-class RevenueTree:
+class RevenueTree(TableResults):
     "How much each branch of revenue contributed to its change between two periods."
     table: pd.DataFrame # by branch: `first, second, change` (ratio - 1), `contribution, lower, upper`
     periods: tuple[Period, Period]
     method: str
     alpha: float
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> str:
         "The change in a sentence."
@@ -335,17 +327,13 @@ MOVED = ", ".join(f"sum(m{i}) AS m{i}, count(*) FILTER (m{i} <> 0) AS c{i}, sum(
 
 # %% ../../nbs/02e_revenue.ipynb #20477b5e
 @dataclass(frozen=True, eq=False)
-class GainLoss:
+class GainLoss(TableResults):
     "How customers moved a group of goods between two periods."
     table: pd.DataFrame # by movement: `customers, amount, lower, upper`; the last row is the whole change
     first: float        # the focus's revenue in the first period
     second: float
     focus: str
     alpha: float
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> str:
         "The change in a sentence."
@@ -428,17 +416,13 @@ def gain_table(rows: pd.DataFrame, alpha: float, scale: int) -> pd.DataFrame:
 
 # %% ../../nbs/02e_revenue.ipynb #f92c123b
 @dataclass(frozen=True, eq=False)
-class CustomerDistribution:
+class CustomerDistribution(TableResults):
     "How a figure is spread over customers."
     table: pd.DataFrame # by value: `customers, share, at_most, lower, upper`
     what: str
     left_out: int       # known customers who have no such figure
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def quantile(self, level: float = .5) -> pd.Series: # `value, lower, upper`
         "The smallest value that at least this share of customers does not exceed, between its order statistics."
@@ -520,16 +504,12 @@ CHURN = """
     FROM steady WHERE $as_of::DATE - local_date >= $wait GROUP BY n ORDER BY n"""
 
 @dataclass(frozen=True, eq=False)
-class ChurnCurve:
+class ChurnCurve(TableResults):
     "The share of customers who did not come again within a wait, by number of visits."
     table: pd.DataFrame # by `visit`: `customers, churned, churn, lower, upper, still, still_lower, still_upper`
     churn_days: int
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "The first visits, where most is decided."

@@ -26,7 +26,7 @@ from sklearn.cluster import KMeans
 
 from ..contract import Shop, resolve_as_of
 from .growth import as_levels, check_levels
-from .segments import UNKNOWN, lines_by, wilson
+from .segments import UNKNOWN, TableResults, lines_by, wilson
 
 # %% ../../nbs/02f_products.ipynb #14b27af2
 PENETRATION = """
@@ -41,7 +41,7 @@ PENETRATION = """
     FROM each GROUP BY g0 ORDER BY buyers DESC, level"""
 
 @dataclass(frozen=True, eq=False)
-class Penetration:
+class Penetration(TableResults):
     "How many customers buy each level, and how many of them again."
     table: pd.DataFrame # by level: `buyers, penetration, lower, upper, judged, repeaters, repeat, repeat_lower, repeat_upper, …`
     by: str
@@ -49,10 +49,6 @@ class Penetration:
     within_days: int | None
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "The levels that most customers buy."
@@ -274,7 +270,7 @@ def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> p
     return table.assign(q=adjusted_among(p, tests)).sort_values(["q", "lift"], ascending=[True, False], ignore_index=True)
 
 @dataclass(frozen=True, eq=False)
-class ProductAssociation:
+class ProductAssociation(TableResults):
     "Pairs of items that are bought together, and whether that is more than chance."
     table: pd.DataFrame # `item_1, item_2, n_1, n_2, both, support, confidence_12, confidence_21, lift, lower, upper, p, q`
     baskets: int
@@ -282,10 +278,6 @@ class ProductAssociation:
     tests: int          # pairs of frequent items
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def found(self) -> pd.DataFrame:
         "Pairs whose adjusted p-value is below `alpha`: at most that share of them is expected to be luck."
@@ -373,17 +365,13 @@ def band_cuts(prices: np.ndarray, bands: int, method: str, seed: int = 0) -> np.
 
 # %% ../../nbs/02f_products.ipynb #064aa403
 @dataclass(frozen=True, eq=False)
-class PriceBands:
+class PriceBands(TableResults):
     "How products, units and spend are spread over ranges of price within each level."
     table: pd.DataFrame # by `level`, `band`: `lowest, highest, products, units, spend, buyers, share_of_products, share_of_units, share_of_spend, lower, upper`
     by: str
     method: str
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "The ranges of price and the share of spend with its interval."

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['HOMES', 'UNKNOWN', 'SEGS', 'VALUES', 'MOMENTS', 'MIN_BUYERS', 'STATS', 'ALL', 'column_home', 'lines_by', 'segment_of',
-           'bound_segments', 'index_moments', 'log_index', 'wilson', 'adjusted', 'SegmentIndex', 'segment_index',
-           'effective_buyers', 'index_table', 'grouping_sets', 'SegmentStats', 'segment_stats', 'stats_table',
-           'ThresholdSegments', 'quantile_cuts', 'threshold_segments']
+           'bound_segments', 'index_moments', 'log_index', 'wilson', 'adjusted', 'TableResults', 'SegmentIndex',
+           'segment_index', 'effective_buyers', 'index_table', 'grouping_sets', 'SegmentStats', 'segment_stats',
+           'stats_table', 'ThresholdSegments', 'quantile_cuts', 'threshold_segments']
 
 # %% ../../nbs/02d_segments.ipynb #450cf514
 from collections.abc import Sequence
@@ -138,19 +138,25 @@ def adjusted(p: Any) -> np.ndarray: # p-values, nan where there was no test
         q[tested] = stats.false_discovery_control(p[tested])
     return q
 
+# %% ../../nbs/02d_segments.ipynb #7a1be0f5
+@dataclass(frozen=True, eq=False)
+class TableResults:
+    "Results that are a table."
+    table: pd.DataFrame
+
+    def to_frame(self) -> pd.DataFrame:
+        "A copy of the rows."
+        return self.table.copy()
+
 # %% ../../nbs/02d_segments.ipynb #7cd86575
 @dataclass(frozen=True, eq=False)
-class SegmentIndex:
+class SegmentIndex(TableResults):
     "Segments against everybody: an index for each level, with its interval."
     table: pd.DataFrame # by `segment`, `level`: `customers, share, everybody, index, lower, upper, p, q`
     by: str
     value: str
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self, top: int = 3) -> pd.DataFrame:
         "The levels that set each segment apart: `q` below `alpha`, the furthest from 100 first."
@@ -256,16 +262,12 @@ STATS = """
     FROM each GROUP BY ALL ORDER BY block, {columns}"""
 
 @dataclass(frozen=True, eq=False)
-class SegmentStats:
+class SegmentStats(TableResults):
     "Figures of groups of lines, with subtotals where `(all)` stands."
     table: pd.DataFrame
     by: list[str]
     alpha: float
     as_of: date
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of the rows."
-        return self.table.copy()
 
     def summary(self) -> pd.DataFrame:
         "The figures that are read first."

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Shop, resolve_as_of
-from .fitting import Rows, TimingResults, add_gamma_part, check_summary, compiled, design
-from .pareto import ParetoNBD, time_left
+from .fitting import Rows, TimingResults, add_gamma_part, check_horizon, check_summary, compiled, design, with_ends
+from .pareto import ParetoNBD, add_hazard_part, time_left
 from .summary import DAYS, days_of
 
 # %% ../../nbs/05d_varying.ipynb #4933f819
@@ -273,12 +273,9 @@ class VaryingParetoNBD(ParetoNBD):
         "The log-likelihood of each customer with its derivatives by natural parameters and coefficients."
         rows, (r, alpha, s, beta) = self.brackets(theta, self.pieces, self.both, self.data["frequency"]), np.exp(theta[:4])
         last = 4 + self.at_visits.shape[1]
-        rows.loglike += s * np.log(beta) + self.at_visits @ theta[4:last]
+        rows.loglike += self.at_visits @ theta[4:last]
         rows.score[:, 4:last] += self.at_visits
-        rows.score[:, 2] += np.log(beta)
-        rows.score[:, 3] += s / beta
-        rows.hessian[:, 2, 3] += 1 / beta
-        rows.hessian[:, 3, 3] -= s / beta**2
+        add_hazard_part(rows, s, beta, 2)
         n = len(rows.loglike)
         return add_gamma_part(rows, np.full(n, r), np.full(n, alpha), self.data["frequency"])
 
@@ -338,8 +335,7 @@ class VaryingResults(TimingResults):
 
         `periods` give the covariates from each customer's first visit to the end of the horizon (by default those of the fit, if they
         reach that far); `summary` are other customers than those of the fit. Intervals with `alpha` as in `TimingResults.predict`."""
-        if not horizon > 0:
-            raise ValueError(f"horizon={horizon} is no time ahead. Give units of time ({self.model.unit}) above 0.")
+        check_horizon(horizon, self.model.unit)
         made = self.model.periods if periods is None else Periods.of(periods, period_days)
         both = self.model.both if periods is None else self.model.columns_of(made)[0]
         frame = self.model.frame if summary is None else check_summary(summary, self.model.columns)
@@ -347,11 +343,7 @@ class VaryingResults(TimingResults):
         cuts = [build_pieces(made, frame.index, birth, at, until, self.model.unit_days) for at, until in ((recency, age), (recency, age + horizon), (age, age + horizon))]
         mean = self.look_ahead(self.theta, cuts, both, x)
         out = pd.DataFrame(mean, columns=["p_alive", "p_active", "expected"], index=frame.index)
-        if alpha is not None:
-            drawn = [self.look_ahead(t, cuts, both, x) for t in np.random.default_rng(seed).multivariate_normal(self.theta, self._cov_logs, size=draws)]
-            for name, end in zip(("lower", "upper"), np.quantile(drawn, [alpha / 2, 1 - alpha / 2], axis=0), strict=True):
-                out = out.join(pd.DataFrame(end, columns=[f"{c}_{name}" for c in ("p_alive", "p_active", "expected")], index=frame.index))
-        return out
+        return out if alpha is None else with_ends(out, [self.look_ahead(t, cuts, both, x) for t in self.draw(draws, seed)], alpha)
 
     def look_ahead(self, theta: np.ndarray, cuts: list[Pieces], both: dict[str, pd.DataFrame], x: np.ndarray) -> np.ndarray: # customers x 3
         "Alive now, active within the horizon, and visits expected."
