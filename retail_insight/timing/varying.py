@@ -213,7 +213,7 @@ def customer_visits(
     "The days on which each customer bought something: those that `customer_summary` counts."
     return shop.query(f"WITH days AS ({DAYS}) SELECT customer_id, day FROM days WHERE bought ORDER BY ALL", last=resolve_as_of(shop, as_of))
 
-# %% ../../nbs/05d_varying.ipynb #768d9e7d
+# %% ../../nbs/05d_varying.ipynb #7ebc1c4c
 class VaryingParetoNBD(ParetoNBD):
     """Pareto/NBD with covariates that change over time (Bachmann, Meierer and Naef 2021, Marketing Science 40(4)).
 
@@ -275,8 +275,8 @@ class VaryingParetoNBD(ParetoNBD):
         last = 4 + self.at_visits.shape[1]
         rows.loglike += self.at_visits @ theta[4:last]
         rows.score[:, 4:last] += self.at_visits
-        add_hazard_part(rows, s, beta, 2)
         n = len(rows.loglike)
+        add_hazard_part(rows, np.full(n, s), np.full(n, beta), 2)
         return add_gamma_part(rows, np.full(n, r), np.full(n, alpha), self.data["frequency"])
 
     def gather(self, theta: np.ndarray, rows: Rows, w: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
