@@ -40,6 +40,7 @@ from retail_insight.forecast.combine import Combined, CombinedResults
 from retail_insight.forecast.conformal import Conformal, ConformalResults
 from retail_insight.forecast.features import Cells, Lessons, Lifts, fit_lifts, lessons_of, make_cells
 from retail_insight.forecast.glm import CountResults, GlobalGLM, GLMResults, LiftModel, LiftResults
+from retail_insight.forecast.saved import load_model, roll, save_model
 from retail_insight.forecast.multiplicative import MFORMS, MULTIPLIED, AnyETS, AnyResults, MForm, MultiplicativeETS, MultipliedResults
 from retail_insight.forecast.single import SARIMAX, Components, SingleETS, SingleModel, SingleResults, SingleTheta
 from retail_insight.forecast.smoothing import AUTO, ETS, FORMS, ETSResults, Form
@@ -138,4 +139,7 @@ __all__ = [
     "fit_lifts",
     "lessons_of",
     "make_cells",
+    "load_model",
+    "roll",
+    "save_model",
 ]

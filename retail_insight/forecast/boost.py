@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DATED', 'SETTINGS', 'OBJECTIVES', 'lightgbm', 'columns_for', 'grow', 'tell', 'seen_apart', 'BoostResults', 'Boost']
 
-# %% ../../nbs/09h_boost.ipynb #088f1b59
+# %% ../../nbs/09h_boost.ipynb #425bddf8
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..demand import Demand
 from .core import check_steps
-from .features import Cells, Lessons, finished, lessons_of, said_of
+from .features import Cells, Lessons, finished, lessons_after, lessons_of, rule_of, said_of
 from .glm import CountResults, lift_table, scatter
 
 # %% ../../nbs/09h_boost.ipynb #325b2fc4
@@ -58,7 +58,7 @@ def tell(booster: Any, cells: Cells, columns: Sequence[int], objective: str) -> 
     said = booster.predict(cells.x[:, columns])
     return np.maximum(np.expm1(cells.column("log_expected") + said) if objective == "median" else said, 0)
 
-# %% ../../nbs/09h_boost.ipynb #455ae07e
+# %% ../../nbs/09h_boost.ipynb #007b7cfd
 def seen_apart(told: Lessons, steps: int) -> tuple[np.ndarray, np.ndarray]: # true or false for each past cell: to learn from, to look at
     "Cells before the last `steps` periods, and those whose origin lies before these and whose target lies in them."
     end = told.grid.size[1] - 1 - steps
@@ -70,6 +70,7 @@ class BoostResults(CountResults):
     "Trees fitted to a whole panel."
     booster: Any
     columns: list[str]
+    objective: str = field(default="poisson", kw_only=True)
 
     def summary(self) -> pd.DataFrame: # by feature: gain (share), questions
         "What the trees asked about, the most useful first."
@@ -77,7 +78,13 @@ class BoostResults(CountResults):
         table = pd.DataFrame({"gain": gain / max(gain.sum(), 1e-12), "questions": asked}, index=pd.Index(self.columns, name="feature"))
         return table.sort_values("gain", ascending=False)
 
-# %% ../../nbs/09h_boost.ipynb #5394d26d
+    def roll(self, demand: Demand | pd.DataFrame) -> "BoostResults":
+        "The same trees after more periods. Errors of `grid_after`."
+        told = lessons_after(self.grid, self.rule, demand)
+        rolled: BoostResults = self.after(told, tell(self.booster, told.now, [told.now.names.index(c) for c in self.columns], self.objective))
+        return rolled
+
+# %% ../../nbs/09h_boost.ipynb #009548e1
 @dataclass(frozen=True)
 class Boost:
     """Gradient boosting over all series, origins and steps, on the table of `lessons_of`.
@@ -115,7 +122,7 @@ class Boost:
         alpha, joint = self.misses(told, columns, settings)
         mean = finished(told, tell(booster, told.now, columns, self.objective))
         return BoostResults(self.name, told.grid.matrix, told.grid.freq, lift_table(told.grid, told.lifts), said_of(told.grid), told.grid, mean, alpha, joint,
-                            booster, [told.past.names[i] for i in columns])
+                            booster, [told.past.names[i] for i in columns], rule=rule_of(told.grid, told.lifts), objective=self.objective)
 
     def misses(self, told: Lessons, columns: list[int], settings: dict[str, Any]) -> tuple[np.ndarray, float]: # alpha by step, correlation
         "How cells scatter that a third of the trees, grown without them, looked at."

@@ -6,17 +6,17 @@
 __all__ = ['METHODS', 'flat', 'inverse_weights', 'stacked_weights', 'check_method', 'weights_of', 'weighted', 'CombinedResults',
            'member_table', 'Combined']
 
-# %% ../../nbs/09j_combine.ipynb #406e459e
+# %% ../../nbs/09j_combine.ipynb #b096b89d
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
 from ..demand import Demand
-from .conformal import ConformalResults, Past, calibrate, past_of, said_at
-from .core import Model, PanelModel, check_steps, panel_of, reasons_of
+from .conformal import Already, ConformalResults, Past, calibrate, held_of, past_of, rolled_on, said_at
+from .core import Model, PanelModel, PanelResults, check_steps, panel_of, reasons_of
 
 # %% ../../nbs/09j_combine.ipynb #2645269e
 def flat(pasts: Sequence[Past]) -> tuple[np.ndarray, np.ndarray]: # cells x members, cells
@@ -69,11 +69,20 @@ def weighted(means: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray: # 
     total = share.sum(axis=0)
     return np.where(total > 0, (np.where(there, stack, 0.) * share).sum(axis=0) / np.where(total > 0, total, 1), np.nan)
 
-# %% ../../nbs/09j_combine.ipynb #b28b85a2
+# %% ../../nbs/09j_combine.ipynb #470cf185
 @dataclass(frozen=True, eq=False)
 class CombinedResults(ConformalResults):
     "A weighted mean of models, with a distribution from its own past misses."
     members: pd.DataFrame # by model: weight, WAPE at past origins
+    fits: tuple[PanelResults | None, ...] = field(default=(), kw_only=True) # of the members, where they can be rolled on
+
+    def roll(self, demand: Demand | pd.DataFrame) -> "CombinedResults":
+        "The same fits, weights and misses after more periods. ValueError for another panel, or a member that cannot go on."
+        names, weights = list(self.members.index[:-1]), self.members["weight"].to_numpy()[:-1]
+        rolled = tuple(rolled_on(held, name, demand) for held, name in zip(self.fits or [None] * len(names), names, strict=True))
+        matrix = rolled[0].matrix
+        expected = weighted([said_at(Already(one), matrix, len(self.expected)) for one in rolled], weights)
+        return replace(self, matrix=matrix, reasons=reasons_of(matrix).replace({"all zero": "all zero: forecast zero"}), expected=expected, fits=rolled)
 
     def summary(self) -> pd.DataFrame:
         "Weight of each member, and how it did at the past origins; the combination last."
@@ -85,7 +94,7 @@ def member_table(names: Sequence[str], pasts: Sequence[Past], weights: np.ndarra
     loss = np.abs(means - units[:, None]).sum(axis=0) / units.sum()
     return pd.DataFrame({"weight": [*weights, 1.], "WAPE": loss}, index=pd.Index([*names, "together"], name="model"))
 
-# %% ../../nbs/09j_combine.ipynb #e806c63f
+# %% ../../nbs/09j_combine.ipynb #f6a1d2ae
 @dataclass(frozen=True)
 class Combined:
     """Several models in one, their weights from past origins, `steps` apart.
@@ -108,7 +117,8 @@ class Combined:
         "Fit the members now and at past origins."
         check_steps(self.steps)
         pasts = [past_of(model, demand, self.steps, self.origins) for model in self.inner]
-        return self.put_together(demand, pasts, [said_at(model, demand, self.steps) for model in self.inner])
+        said, fits = zip(*(held_of(model, demand, self.steps) for model in self.inner), strict=True)
+        return replace(self.put_together(demand, pasts, said), fits=fits)
 
     def put_together(self, demand: Demand | pd.DataFrame, pasts: Sequence[Past], now: Sequence[np.ndarray]) -> CombinedResults:
         "The combination of forecasts that are there already."

@@ -6,10 +6,11 @@
 __all__ = ['DAY_NAMES', 'DRIFTS', 'WINDOWS', 'Grid', 'group_codes', 'covariate_arrays', 'weekdays', 'first_periods', 'grid_of',
            'drivers_of', 'common_effects', 'group_levels', 'Lifts', 'filter_lifts', 'fit_lifts', 'Cells',
            'trailing_mean', 'smoothed', 'own_features', 'past_features', 'lift_features', 'ahead_features',
-           'group_features', 'make_cells', 'changed_after', 'origins_of', 'Lessons', 'lessons_of', 'silence',
-           'gone_silent', 'said_of', 'settled', 'finished']
+           'group_features', 'make_cells', 'changed_after', 'origins_of', 'Lessons', 'lessons_of', 'LiftRule',
+           'rule_of', 'lifts_again', 'grid_after', 'lessons_after', 'silence', 'gone_silent', 'said_of', 'settled',
+           'finished']
 
-# %% ../../nbs/09f_features.ipynb #72e450c6
+# %% ../../nbs/09f_features.ipynb #836a715f
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +20,9 @@ import pandas as pd
 from ..contract import ContractError
 from ..demand import DAYS, Demand
 from .core import panel_of, reasons_of
+from .smoothing import check_roll
 
-# %% ../../nbs/09f_features.ipynb #0c75a2c4
+# %% ../../nbs/09f_features.ipynb #ef38c9c4
 @dataclass(frozen=True, eq=False)
 class Grid:
     "A panel as arrays, series first."
@@ -38,6 +40,11 @@ class Grid:
     def size(self) -> tuple[int, int]:
         "Series and periods."
         return self.units.shape[0], self.units.shape[1]
+
+    @property
+    def logs(self) -> np.ndarray: # series x periods
+        "log(1 + units), nan before a series begins."
+        return np.where(np.arange(self.size[1]) >= self.begun[:, None], np.log1p(self.units), np.nan)
 
 # %% ../../nbs/09f_features.ipynb #59cd37e4
 def group_codes(
@@ -204,7 +211,7 @@ def filter_lifts(
             kept[:, t] = value
     return Lifts(list(drivers), shared, *keep, drift, tau)
 
-# %% ../../nbs/09f_features.ipynb #00371684
+# %% ../../nbs/09f_features.ipynb #4effe037
 DRIFTS = {"W": (.005, .02, .06), "D": (.0005, .002, .005)} # a day drifts less than a week
 
 def fit_lifts(
@@ -215,8 +222,7 @@ def fit_lifts(
 ) -> tuple[Lifts, np.ndarray]: # and the drivers, series x (periods + steps) x drivers
     "Levels and lifts, their drift and spread chosen by likelihood."
     chosen, x = drivers_of(grid, names)
-    periods = grid.size[1]
-    z = np.where(np.arange(periods) >= grid.begun[:, None], np.log1p(grid.units), np.nan)
+    periods, z = grid.size[1], grid.logs
     common, start = common_effects(z, x[:, :periods]), group_levels(z, grid.group)
     best: Lifts | None = None
     for drift in drifts or DRIFTS[grid.freq]:
@@ -402,6 +408,48 @@ def lessons_of(
     past = make_cells(grid, lifts, x, origins_of(grid, steps, rows), steps)
     now = make_cells(grid, lifts, x, np.array([grid.size[1] - 1]), steps)
     return Lessons(grid, lifts, x, past.take(np.isfinite(past.target) & (past.origin >= grid.begun[past.series])), now)
+
+# %% ../../nbs/09f_features.ipynb #35928452
+@dataclass(frozen=True, eq=False)
+class LiftRule:
+    "What a filter of lifts keeps when it goes on over new periods."
+    drivers: list[str]
+    common: np.ndarray # drivers: what all series share
+    level: np.ndarray  # series: level before the first period
+    apart: np.ndarray  # series: its variance, in units of the noise's
+    drift: float
+    tau: float
+
+def rule_of(grid: Grid, lifts: Lifts) -> LiftRule:
+    "What was learned."
+    return LiftRule(lifts.drivers, lifts.common, *group_levels(grid.logs, grid.group), lifts.drift, lifts.tau)
+
+def lifts_again(grid: Grid, rule: LiftRule) -> tuple[Lifts, np.ndarray]: # and the drivers, as from `fit_lifts`
+    "The filter with all that was learned fixed."
+    chosen, x = drivers_of(grid, rule.drivers)
+    return filter_lifts(grid.logs, x[:, :grid.size[1]], drivers=chosen, common=rule.common, start=(rule.level, rule.apart), drift=rule.drift, tau=rule.tau), x
+
+# %% ../../nbs/09f_features.ipynb #af1837e6
+def grid_after(held: Grid, demand: Demand | pd.DataFrame) -> Grid:
+    "The arrays of a longer panel, given whole or from where `held` ends. ValueError for another panel or other covariates."
+    matrix = check_roll(held.matrix, demand)
+    new = grid_of(demand if isinstance(demand, Demand) else matrix, held.steps)
+    if lost := [name for name in (*held.known, *held.seen) if name not in (*new.known, *new.seen)]:
+        raise ValueError(f"roll: the panel lacks the covariates {lost}. Give a `Demand` that has them for the new periods and the {held.steps} after them.")
+    if new.size[1] < len(matrix):
+        n = held.size[1]
+        known, seen = ({c: np.concatenate([v[:, :n], new_[c]], axis=1) for c, v in old.items()} for old, new_ in ((held.known, new.known), (held.seen, new.seen)))
+        new = replace(new, units=np.concatenate([held.units, new.units], axis=1), known=known, seen=seen)
+    return replace(new, begun=first_periods(matrix.to_numpy(dtype=float).T, DAYS[held.freq]), group=held.group, matrix=matrix, reasons=reasons_of(matrix))
+
+def lessons_after(held: Grid, rule: LiftRule | None, demand: Demand | pd.DataFrame) -> Lessons:
+    "What a fitted model is asked after more periods; there is nothing to learn. Errors of `grid_after`."
+    if rule is None:
+        raise ValueError("roll: these results hold no rule to go on by; they were put together by hand. Fit the model to a panel.")
+    grid = grid_after(held, demand)
+    lifts, x = lifts_again(grid, rule)
+    now = make_cells(grid, lifts, x, np.array([grid.size[1] - 1]), grid.steps)
+    return Lessons(grid, lifts, x, now.take(np.zeros(len(now.x), dtype=bool)), now)
 
 # %% ../../nbs/09f_features.ipynb #5749cc8d
 def silence(units: np.ndarray) -> tuple[np.ndarray, np.ndarray]: # series: periods since the last sale; chance of so long a silence at the earlier rate

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SingleModel', 'SARIMAX', 'Components', 'SingleETS', 'SingleTheta', 'seen_covariates', 'useful', 'fit_one',
-           'ahead_one', 'SingleResults', 'kept', 'rows_kept', 'fit_single', 'single_params']
+           'ahead_one', 'SingleResults', 'longer', 'kept', 'rows_kept', 'fit_single', 'single_params']
 
 # %% ../../nbs/09e_statsmodels.ipynb #4a943a9b
 import warnings
@@ -21,7 +21,7 @@ from ..demand import Demand
 from .core import LinearResults, LocalModel, panel_of, reasons_of
 from .smoothing import by_mean, check_roll
 
-# %% ../../nbs/09e_statsmodels.ipynb #9649a2a1
+# %% ../../nbs/09e_statsmodels.ipynb #ad5a3cc3
 @dataclass(frozen=True)
 class SingleModel(LocalModel):
     "What the models of one series have in common."
@@ -54,7 +54,6 @@ class SingleModel(LocalModel):
     def fit(self, demand: Demand | pd.DataFrame) -> "SingleResults":
         "Fit every series. ValueError for covariates that are not known in advance."
         return fit_single(self, demand)
-
 
 # %% ../../nbs/09e_statsmodels.ipynb #5dd300e7
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def ahead_one(model: SingleModel, params: np.ndarray, used: np.ndarray, y: np.nd
         warnings.simplefilter("ignore")
         return model.ahead(params, y, x[:, used] if x is not None and used.size else None, later[:, used] if later is not None and used.size else None, steps)
 
-# %% ../../nbs/09e_statsmodels.ipynb #1c3dab87
+# %% ../../nbs/09e_statsmodels.ipynb #49b0177e
 @dataclass(frozen=True, eq=False)
 class SingleResults(LinearResults):
     "Models of their own, a series each; `params` has a column for each parameter."
@@ -242,9 +241,22 @@ class SingleResults(LinearResults):
     def roll(self, demand: Demand | pd.DataFrame) -> "SingleResults":
         "The same parameters after more periods. ValueError for another panel."
         matrix = check_roll(self.matrix, demand)
-        return replace(self, matrix=matrix, demand=demand if self.demand is not None and isinstance(demand, Demand) else self.demand)
+        if self.demand is None:
+            return replace(self, matrix=matrix)
+        if not isinstance(demand, Demand) or demand.covariates is None:
+            raise ValueError(f"roll: {self.model} needs {', '.join(self.spec.covariates)} of the new periods. Give a `Demand` with covariates (`add_covariates`).")
+        return replace(self, matrix=matrix, demand=longer(self.demand, demand))
 
-# %% ../../nbs/09e_statsmodels.ipynb #8e4984a3
+# %% ../../nbs/09e_statsmodels.ipynb #fa4f34df
+def longer(held: Demand, demand: Demand) -> Demand:
+    "The whole panel: as it is, or what was held and what came since."
+    last, on = held.complete().periods[-1], [*held.keys, "period"]
+    if demand.periods[0] <= last or held.covariates is None or demand.covariates is None:
+        return demand
+    since = demand.covariates[demand.covariates["period"] > last]
+    frame, covariates = pd.concat([held.complete().frame, demand.frame]), pd.concat([held.covariates[held.covariates["period"] <= last], since])
+    return replace(demand, frame=frame.sort_values(on, ignore_index=True), covariates=covariates.sort_values(on, ignore_index=True))
+
 def kept(y: np.ndarray) -> np.ndarray:
     "A series from its first observation on."
     return y[int(np.argmax(np.isfinite(y))):]

@@ -519,7 +519,7 @@ def fit_forms(
     start[0] += centre
     return replace(found, start=start, total=found.total * spread ** 2, aicc=found.aicc + 2 * periods * np.log(spread))
 
-# %% ../../nbs/09a_smoothing.ipynb #e96a1286
+# %% ../../nbs/09a_smoothing.ipynb #65043551
 def begins(values: np.ndarray) -> np.ndarray: # period x series
     "The row of each series' first observation; all rows where there is none."
     known = np.isfinite(values)
@@ -532,11 +532,13 @@ def by_mean(matrix: pd.DataFrame, reasons: pd.Series) -> tuple[np.ndarray, np.nd
     return np.where(hollow, np.nan, safe.mean()), np.where(hollow, np.nan, np.where(reasons.isin(["all zero", "constant"]), 0., safe.std()))
 
 def check_roll(seen: pd.DataFrame, demand: Demand | pd.DataFrame) -> pd.DataFrame:
-    "The matrix of a panel that begins as `seen` does. ValueError for another panel."
-    matrix, _ = panel_of(demand)
+    "The matrix of a panel that begins as `seen` does, or where it ends. ValueError for another panel, or a gap between the two."
+    matrix = demand.complete().matrix() if isinstance(demand, Demand) else demand
+    if matrix.columns.equals(seen.columns) and len(matrix) and matrix.index[0] > seen.index[-1]:
+        matrix = pd.concat([seen, matrix]) # what came since
     if not matrix.columns.equals(seen.columns) or not matrix.index[:len(seen)].equals(seen.index):
-        raise ValueError(f"roll: the panel must hold the same {seen.shape[1]} series and begin with the same {len(seen)} periods. Fit anew, or give the whole panel.")
-    return matrix
+        raise ValueError(f"roll: the panel must hold the same {seen.shape[1]} series and begin with the same {len(seen)} periods, or with the one after {seen.index[-1].date()}. Fit anew, or give the whole panel.")
+    return panel_of(matrix)[0]
 
 # %% ../../nbs/09a_smoothing.ipynb #82a5cc86
 @dataclass(frozen=True, eq=False)
