@@ -251,3 +251,29 @@ def test_check_tries_a_mapping_on_a_database(server, tmp_path):
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
     with pytest.raises(ContractError, match="no table that may be seen"):
         propose_mapping(tmp_path / "empty.duckdb")
+
+
+def test_check_goes_on_where_a_table_may_not_be_read(server, capsys):
+    "Lines and receipts in two schemas, names with capitals, one table that belongs to somebody else, one view that never worked."
+    import adbc_driver_postgresql.dbapi as adbc
+
+    log = corner_tables()["transactions"]
+    with adbc.connect(server, autocommit=True) as con, con.cursor() as cursor:
+        for made in ('SCHEMA "Kasse"', "SCHEMA archiv", "ROLE looker", "TABLE archiv.gehalt (wer TEXT, betrag INTEGER)",
+                     "VIEW archiv.kaputt AS SELECT transaction_id::integer AS nr FROM transactions"):
+            cursor.execute(f"CREATE {made}")
+        cursor.adbc_ingest("zeilen", load_frame(log[["transaction_id", "product_id", "quantity", "amount"]].set_axis(["BonNr", "Artikel", "Menge", "Betrag"], axis=1)), db_schema_name="Kasse")
+        cursor.adbc_ingest("Bons", load_frame(log[["transaction_id", "timestamp", "customer_id"]].drop_duplicates("transaction_id").set_axis(["BonNr", "Datum", "KundenNr"], axis=1)), db_schema_name="archiv")
+        cursor.execute('GRANT USAGE ON SCHEMA "Kasse", archiv TO looker')
+        cursor.execute('GRANT SELECT ON "Kasse".zeilen, archiv."Bons", archiv.kaputt TO looker')
+    address = server + ("&" if "?" in server else "?") + "options=-c%20role%3Dlooker"
+    proposal = propose_mapping(address)
+    refused = proposal.refused
+    assert {"archiv.gehalt", "archiv.kaputt", "transactions", "products"} <= set(refused) and not set(refused) & {"Kasse.zeilen", "archiv.Bons"}
+    assert all("permission denied" in refused[t] and "GRANT SELECT" in refused[t] and t in refused[t] for t in ("archiv.gehalt", "products"))
+    assert '"Kasse"."zeilen"' in proposal.mapping["transactions"]["from"] and '"archiv"."Bons"' in proposal.mapping["transactions"]["from"]
+    assert any(said.startswith("products: a load would ask for this table too") for said in proposal.lacking)
+    assert main(["check", address]) == 1 and "not read: till: table 'archiv.gehalt': permission denied" in " ".join(capsys.readouterr().out.split())
+    assert len(load_shop(server, columns={t: m for t, m in proposal.mapping.items() if t in ("shop", "transactions")}).query("FROM transactions")) == len(log)
+    with pytest.raises(ContractError, match="GRANT SELECT"):
+        propose_mapping(address, columns={"transactions": {"from": "archiv.gehalt"}})

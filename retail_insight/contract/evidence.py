@@ -6,9 +6,10 @@
 __all__ = ['STEMS', 'ID_WORDS', 'TERMS', 'LEADS', 'ABOUT', 'NAMES', 'DIMENSIONS', 'ROLES', 'DAYS', 'CLOCKS', 'TIMES', 'TWINS',
            'SIGNS', 'STYLES', 'LOOKED_AT', 'COPIED', 'words_of', 'spoken', 'resemblance', 'id_score', 'name_score',
            'Dates', 'tally', 'span', 'weigh_orders', 'read_dates', 'read_clock', 'read_numbers', 'number_sql',
-           'number_facts', 'Column', 'look_at', 'take_rows', 'Sample', 'take_tables', 'opened_source', 'look_over']
+           'number_facts', 'Column', 'look_at', 'take_rows', 'Sample', 'take_table', 'take_tables', 'opened_source',
+           'look_over']
 
-# %% ../../nbs/00f_evidence.ipynb #5565302c
+# %% ../../nbs/00f_evidence.ipynb #2d534fa5
 import re
 import tempfile
 import unicodedata
@@ -25,8 +26,8 @@ import numpy as np
 import pandas as pd
 
 from .files import Source, described, literal, quoted, run
-from .sources import land, one_query
-from .tables import KEYS, TABLES
+from .sources import copied, one_query
+from .tables import KEYS, TABLES, ContractError
 
 # %% ../../nbs/00f_evidence.ipynb #62bdd49e
 def words_of(name: str) -> list[str]: # lower case, without accents
@@ -335,7 +336,7 @@ def take_rows(con: duckdb.DuckDBPyConnection, scan: str, name: str, rows: int) -
     run(con, f"CREATE OR REPLACE TEMP TABLE {quoted(name)} AS SELECT * EXCLUDE (nr) FROM (SELECT *, row_number() OVER () AS nr FROM {scan}) {chosen}")
     return run(con, f"SELECT count(*) FROM {quoted(name)}")[0][0], total
 
-# %% ../../nbs/00f_evidence.ipynb #4fedc6aa
+# %% ../../nbs/00f_evidence.ipynb #aa895ab3
 @dataclass
 class Sample:
     "A source that has been opened, with some rows of each of its tables."
@@ -347,6 +348,7 @@ class Sample:
     total: dict[str, int] = field(default_factory=dict)
     columns: dict[str, list[Column]] = field(default_factory=dict)
     there: dict[str, int] = field(default_factory=dict) # of a database, of which not all rows were copied
+    refused: dict[str, str] = field(default_factory=dict) # of a database: tables that may not be read, and what was said of them
 
     def table(self, scan: str) -> str:
         "The rows that were taken of a scan, as an SQL name."
@@ -355,21 +357,31 @@ class Sample:
     def column(self, scan: str, name: str) -> Column:
         return next(c for c in self.columns[scan] if c.name == name)
 
-# %% ../../nbs/00f_evidence.ipynb #7bdc25a4
+# %% ../../nbs/00f_evidence.ipynb #acd24ae7
 COPIED = 20 # times the rows to look at
 
-def take_tables(con: duckdb.DuckDBPyConnection, database: Any, ask: Mapping[str, str], rows: int) -> tuple[dict[str, str], dict[str, int]]: # scans, rows there are
-    "Copy the first rows of tables and queries of a database, and count what there is. The database is only read."
+def take_table(con: duckdb.DuckDBPyConnection, database: Any, name: str, wanted: str, rows: int) -> tuple[str, int]: # scan, rows there are
+    "Copy the first rows of a table or a query of a database, and count what there is."
+    if not wanted.startswith("="):
+        database.columns(wanted) # what may not be read is refused here, under its own name
+    query = f"SELECT * FROM ({one_query(database, wanted)}\n) AS asked"
+    scan = copied(con, database, name, f"= {query} LIMIT {COPIED * rows}")
+    return scan, int(next(iter(database.rows(f"SELECT count(*) FROM ({query}) AS counted")))[0])
+
+# %% ../../nbs/00f_evidence.ipynb #29b4d2c0
+def take_tables(con: duckdb.DuckDBPyConnection, database: Any, ask: Mapping[str, str], rows: int) -> tuple[dict[str, str], dict[str, int], dict[str, str]]: # scans, rows there are, refusals
+    "Copy the first rows of tables and queries of a database. The database is only read; what it refuses is told, and the rest is read."
     run(con, "ATTACH ':memory:' AS \"database\"")
-    scans, there = {}, {}
+    scans, there, refused = {}, {}, {}
     with database:
         for name, wanted in ask.items():
-            query = f"SELECT * FROM ({one_query(database, wanted)}\n) AS asked"
-            scans[name] = land(con, database.stream(f"= {query} LIMIT {COPIED * rows}"), name)
-            there[name] = int(next(iter(database.rows(f"SELECT count(*) FROM ({query}) AS counted")))[0])
-    return scans, there
+            try:
+                scans[name], there[name] = take_table(con, database, name, wanted, rows)
+            except ContractError as error:
+                refused[name] = str(error)
+    return scans, there, refused
 
-# %% ../../nbs/00f_evidence.ipynb #8bbc9a1e
+# %% ../../nbs/00f_evidence.ipynb #c05276aa
 @contextmanager
 def opened_source(source: Source, files: Mapping[str, Any], ask: Mapping[str, str] | None = None, rows: int = 0) -> Iterator[Sample]:
     "A source with its files open for reading; each file stands under one name. Of a database, `ask` says which tables or queries."
@@ -386,11 +398,11 @@ def opened_source(source: Source, files: Mapping[str, Any], ask: Mapping[str, st
             scans[same], unreadable[same] = texts.scan, texts.unreadable
         for name, frame in source.frames.items():
             con.register(name, frame)
-        taken, there = ({}, {}) if source.database is None else take_tables(con, source.database, ask or {}, rows)
+        taken, there, refused = ({}, {}, {}) if source.database is None else take_tables(con, source.database, ask or {}, rows)
         first: dict[str, str] = {}
         for name, scan in (scans | taken).items():
             first.setdefault(scan, name)
-        yield Sample(con, source, {name: scan for scan, name in first.items()}, unreadable, there=there)
+        yield Sample(con, source, {name: scan for scan, name in first.items()}, unreadable, there=there, refused=refused)
 
 # %% ../../nbs/00f_evidence.ipynb #33ff51de
 def look_over(sample: Sample, rows: int) -> Sample:

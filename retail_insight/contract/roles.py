@@ -178,7 +178,7 @@ def sql_name(name: str) -> str:
     "A column as an SQL identifier, in quotes only if it needs them."
     return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name.lower() not in reserved() else quoted(name)
 
-# %% ../../nbs/00g_roles.ipynb #eaed22f5
+# %% ../../nbs/00g_roles.ipynb #8fc53288
 @dataclass(frozen=True)
 class Join:
     "How lines find their receipt."
@@ -190,10 +190,11 @@ class Join:
 
     def sql(self, sample: Sample, lines: str, receipts: str) -> str: # a query
         "The join, over the names or scans given."
-        mine = ", ".join(f"l.{sql_name(c.name)}" for c in sample.columns[self.lines])
-        theirs = ", ".join(f"r.{sql_name(c)}" for c in self.kept)
-        on = " AND ".join(f"CAST(l.{sql_name(a)} AS VARCHAR) = CAST(r.{sql_name(b)} AS VARCHAR)" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
-                          else f"l.{sql_name(a)} = r.{sql_name(b)}" for a, b in self.keys)
+        name = sql_name if sample.source.database is None else quoted
+        mine = ", ".join(f"l.{name(c.name)}" for c in sample.columns[self.lines])
+        theirs = ", ".join(f"r.{name(c)}" for c in self.kept)
+        on = " AND ".join(f"CAST(l.{name(a)} AS VARCHAR) = CAST(r.{name(b)} AS VARCHAR)" if sample.column(self.lines, a).type != sample.column(self.receipts, b).type
+                          else f"l.{name(a)} = r.{name(b)}" for a, b in self.keys)
         return f"SELECT {mine},\n  {theirs}\nFROM {lines} AS l LEFT JOIN {receipts} AS r ON {on}"
 
 # %% ../../nbs/00g_roles.ipynb #d0308144

@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['SETTLED', 'BATCH_ROWS', 'PLAIN', 'NUMBERS', 'BATCH_BYTES', 'SNAPSHOT', 'ENDINGS', 'KINDS', 'Tables', 'to_arrow',
-           'refuse_password', 'scrubbed', 'Database', 'one_query', 'asked', 'magic', 'settled_type', 'written',
-           'sqlite_batches', 'SQLite', 'DuckDB', 'server_sql', 'postgres_said', 'postgres_driver', 'with_timeout',
-           'PostgresConnection', 'Postgres', 'database_file', 'open_database', 'open_source', 'needed', 'exact_number',
-           'finite_time', 'land', 'copied', 'staged']
+           'refuse_password', 'scrubbed', 'Database', 'one_query', 'table_sql', 'asked', 'magic', 'settled_type',
+           'written', 'sqlite_batches', 'SQLite', 'DuckDB', 'server_sql', 'postgres_said', 'postgres_driver',
+           'with_timeout', 'PostgresConnection', 'Postgres', 'database_file', 'open_database', 'open_source', 'needed',
+           'exact_number', 'finite_time', 'land', 'copied', 'staged']
 
-# %% ../../nbs/00c_sources.ipynb #6a8b48ac
+# %% ../../nbs/00c_sources.ipynb #cf32c095
 import difflib
 import importlib
 import os
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import duckdb
 import narwhals as nw
@@ -107,7 +107,7 @@ class Database:
 
     LISTED = ""
 
-# %% ../../nbs/00c_sources.ipynb #c0b96055
+# %% ../../nbs/00c_sources.ipynb #0f6bc752
 def one_query(database: Any, wanted: str) -> str: # a table's name, or `= SELECT …`
     "A table or a query as SQL. ContractError for a table that is not there."
     if wanted.startswith("="):
@@ -117,7 +117,11 @@ def one_query(database: Any, wanted: str) -> str: # a table's name, or `= SELECT
         near = difflib.get_close_matches(wanted, names, 1) or [n for n in names if n.lower() == wanted.lower()]
         raise ContractError(f"{database.name}: the database has no table {wanted!r} that may be seen. "
                             + (f"Did you mean {near[0]!r}? " if near else "") + f"It has: {', '.join(map(repr, names)) or 'none'}.")
-    return "SELECT * FROM " + (quoted(wanted) if wanted in database.plain_names() else ".".join(map(quoted, wanted.split(".", 1))))
+    return f"SELECT * FROM {table_sql(database, wanted)}"
+
+def table_sql(database: Any, name: str) -> str:
+    "A table's name as the database itself reads it, with its schema before it where it needs one."
+    return quoted(name) if name in database.plain_names() else ".".join(map(quoted, name.split(".", 1)))
 
 def asked(wanted: str) -> str:
     "What was asked, short enough for a message."
@@ -271,12 +275,12 @@ def postgres_driver() -> Any:
     except ImportError:
         raise ContractError("PostgreSQL: the driver is not installed. Run: pip install 'retail_insight[postgres]'") from None
 
-# %% ../../nbs/00c_sources.ipynb #ab6c34a6
+# %% ../../nbs/00c_sources.ipynb #8c3fe5f9
 def with_timeout(address: str) -> str:
     "The address, with ten seconds to connect unless it says another time."
     head, _, asked_for = address.partition("?")
     said = {"connect_timeout": "10", "fallback_application_name": "retail_insight"} | dict(parse_qsl(asked_for))
-    return f"{head}?{urlencode(said, safe='/')}"
+    return f"{head}?{urlencode(said, safe='/', quote_via=quote)}"
 
 # %% ../../nbs/00c_sources.ipynb #c84745c2
 class PostgresConnection(Database):
@@ -437,7 +441,7 @@ def finite_time(con: duckdb.DuckDBPyConnection, scan: str, column: str, kind: pa
     last = f"{name} - DATE '1970-01-01' = {-2**31 + 10956}" if not plus else f"epoch_us({name}) = {-2**63 + 946684799999999}"
     return f"CASE WHEN {early} THEN CASE WHEN {last} THEN 'infinity' ELSE '-infinity' END ELSE {name}::VARCHAR END AS {name}"
 
-# %% ../../nbs/00c_sources.ipynb #54f6c7d1
+# %% ../../nbs/00c_sources.ipynb #608f4909
 def land(con: duckdb.DuckDBPyConnection, stream: Any, table: str) -> str: # the scan
     "Copy a stream into the attached scratch file, and settle its exact numbers."
     raw, made = (f'"database"."main".{quoted(name)}' for name in (table + " as sent", table))
@@ -451,16 +455,13 @@ def land(con: duckdb.DuckDBPyConnection, stream: Any, table: str) -> str: # the 
     run(con, f"CREATE VIEW {made} AS SELECT {', '.join(shown)} FROM {raw}")
     return made
 
-def copied(con: duckdb.DuckDBPyConnection, database: Any, ask: dict[str, str]) -> dict[str, str]: # name -> scan
-    "Everything that is asked for, in the scratch file."
-    scans = {}
-    for name, wanted in ask.items():
-        try:
-            scans[name] = land(con, database.stream(wanted), name)
-        except duckdb.Error as error:
-            said = re.sub(r"^.*?(\w*Error): ", "", scrubbed(str(error), database.address))
-            raise ContractError(f"{database.name}: {asked(wanted)}: {said}") from None
-    return scans
+def copied(con: duckdb.DuckDBPyConnection, database: Any, name: str, wanted: str) -> str: # the scan
+    "A table, or the answer of a query, in the scratch file. ContractError with what the database says of it."
+    try:
+        return land(con, database.stream(wanted), name)
+    except duckdb.Error as error:
+        said = re.sub(r"^.*?(\w*Error): ", "", scrubbed(str(error), database.address))
+        raise ContractError(f"{database.name}: {asked(wanted)}: {said}") from None
 
 @contextmanager
 def staged(con: duckdb.DuckDBPyConnection, source: Source, mapping: Tables, scratch: Path) -> Iterator[tuple[Source, Tables]]:
@@ -473,7 +474,7 @@ def staged(con: duckdb.DuckDBPyConnection, source: Source, mapping: Tables, scra
     try:
         with source.database as database:
             ask, over = needed(database, mapping)
-            scans = copied(con, database, ask)
+            scans = {name: copied(con, database, name, wanted) for name, wanted in ask.items()}
         yield replace(source, scans=scans, database=None), over
     finally:
         run(con, 'DETACH "database"')
