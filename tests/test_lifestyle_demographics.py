@@ -172,10 +172,10 @@ def test_shops_that_cannot_say():
     with pytest.raises(ValueError, match=r"no line up to|has a customer_id"):
         infer_demographics(corner(transactions=tables["transactions"].assign(customer_id=None)))
     few = infer_demographics(load_shop("corner"))
-    assert few.summary().loc["region", "verdict"] == "cannot tell: 4 customers say it, 1 of them 'east': too few for 5 folds"
+    assert few.summary().loc["region", "verdict"] == "cannot tell: said by 4 customers, 1 of them 'east': too few for 5 folds"
     assert set(few.of("eve")["status"]) == {"cannot tell"} and few.of("ana").loc["sex", "value"] == "F"
     same = infer_demographics(corner(customers=tables["customers"].assign(sex="F")), attributes=["sex"])
-    assert same.summary().loc["sex", "verdict"].startswith("cannot tell: all 4 customers who say it say 'F'")
+    assert same.summary().loc["sex", "verdict"].startswith("cannot tell: said by 4 customers, always as 'F'")
     with pytest.raises(KeyError, match="neither in the customer table nor in the log"):
         few.of("zoe")
     with pytest.raises(KeyError, match="was not asked for"):

@@ -10,7 +10,7 @@ __all__ = ['FACTS', 'WORTH', 'BLUE', 'ORANGE', 'GREEN', 'SKY', 'GREY', 'MARGIN',
            'draw_who', 'timing_facts', 'draw_alive', 'profile_card', 'draw_prospects', 'size_facts', 'known_rows',
            'draw_pattern_of', 'segment_card']
 
-# %% ../../nbs/04f_cards.ipynb #878fb3f0
+# %% ../../nbs/04f_cards.ipynb #363a00d7
 import textwrap
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -24,7 +24,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from ..contract import ContractError, Shop
-from .pattern import PatternResults, consumption_pattern
+from .pattern import PatternResults, consumption_pattern, many
 from .segments import Segments, lifestyle_segments
 from .taste import TasteIndex, plot_tastes, taste_index
 from ..profile import Profiles, build_profiles, segment_index
@@ -290,13 +290,13 @@ def draw_kinds(ax: Axes, mine: pd.Series) -> None:
         return draw_nothing(ax, "The shop does not tell what kinds its products are of.")
     draw_bars(ax, pd.Series(top), f"% of lines, by {kind}")
 
-# %% ../../nbs/04f_cards.ipynb #b19c6297
+# %% ../../nbs/04f_cards.ipynb #b3a4062a
 def draw_pattern(ax: Axes, cards: Cards, customer: Any) -> None:
     "How they shop, in standard deviations."
     if cards.pattern is None or customer not in cards.pattern.scores.index:
         return draw_nothing(ax, cards.left_out.get("pattern", "No basket of this customer was counted."))
     scores = cards.pattern.scores.loc[customer].sort_values(ascending=False)
-    draw_bars(ax, scores, f"standard deviations over all; {int(cards.pattern.baskets[customer])} baskets", GREEN)
+    draw_bars(ax, scores, f"standard deviations over all; {many(int(cards.pattern.baskets[customer]), 'basket')}", GREEN)
     ax.axvline(0, color=GREY, linewidth=1)
 
 def draw_taste(ax: Axes, cards: Cards, customer: Any, top: int = 6) -> None:

@@ -8,7 +8,7 @@ __all__ = ['DEMOGRAPHICS', 'TASTES', 'BUYERS', 'KINDS', 'RIDGE', 'known_demograp
            'boosted', 'OutOfFold', 'out_of_fold', 'tempered', 'fit_temperature', 'temper_folds', 'judge_bands',
            'Attribute', 'reason_not', 'learn_attribute', 'Demographics', 'rows_of', 'plot_gains', 'infer_demographics']
 
-# %% ../../nbs/04d_demographics.ipynb #09406103
+# %% ../../nbs/04d_demographics.ipynb #c5daae22
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -26,7 +26,8 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 from threadpoolctl import threadpool_limits
 
 from ..contract import TABLES, ContractError, Shop, resolve_as_of
-from .pattern import consumption_pattern
+from .pattern import consumption_pattern, many
+from .segments import require_scores
 from .taste import TasteIndex, choice_table, count_choices, fit_shapes
 from ..profile import when_and_how_much
 from ..scoring import ece_floor, expected_calibration_error, paired_bootstrap, plot_calibration
@@ -122,13 +123,13 @@ def shopping_features(
     x = amounts.join(consumption_pattern(shop, as_of).scores).join(taste_components(shop, as_of)).astype(float)
     return ((x - x.mean()) / x.std(ddof=0).replace(0, 1)).fillna(0.)
 
-# %% ../../nbs/04d_demographics.ipynb #37f8a769
+# %% ../../nbs/04d_demographics.ipynb #1a1da80b
 RIDGE = 15. # a prior of standard deviation .26 on each coefficient
 
 class RidgeOrdered(OrderedModel):
     "statsmodels' ordered logit with a ridge on the coefficients and the exact gradient."
     def __init__(self, endog: Any, exog: Any, penalty: float = RIDGE, **kwds: Any) -> None:
-        super().__init__(endog, exog, distr="logit", **kwds)
+        super().__init__(endog, exog, distr="logit", **({"hasconst": False} if penalty else {}) | kwds)
         self.penalty = penalty
 
     def loglike(self, params: np.ndarray) -> float:
@@ -184,10 +185,10 @@ def band_probabilities(fitted: list[Any], x: np.ndarray) -> np.ndarray: # custom
     constant = np.column_stack([np.ones(len(x)), x])
     return np.mean([f.model.predict(f.params, exog=constant if isinstance(f.model, MNLogit) else x) for f in fitted], axis=0)
 
-# %% ../../nbs/04d_demographics.ipynb #d6124dd6
+# %% ../../nbs/04d_demographics.ipynb #24973bbf
 def boosted(x: np.ndarray, code: np.ndarray, ahead: np.ndarray, seed: int = 0) -> np.ndarray: # customers ahead x bands
-    "Probabilities by gradient boosting, kept small: four leaves, fifty slow steps."
-    model = HistGradientBoostingClassifier(max_iter=50, learning_rate=.08, max_leaf_nodes=4, l2_regularization=10., random_state=seed)
+    "Probabilities by gradient boosting, kept small: four leaves, twenty-five slow steps."
+    model = HistGradientBoostingClassifier(max_iter=25, learning_rate=.16, max_leaf_nodes=4, l2_regularization=10., random_state=seed)
     return model.fit(x, code).predict_proba(ahead)
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +279,7 @@ def reason_not(judged: pd.Series) -> str: # from `judge_bands`
         return f"the probabilities are not calibrated (error {judged['ece']:.3f}, by chance up to {judged['ece_chance']:.3f})"
     return ""
 
-# %% ../../nbs/04d_demographics.ipynb #cc9a1078
+# %% ../../nbs/04d_demographics.ipynb #4818c721
 def learn_attribute(
     column: pd.Series,      # bands by customer, missing where not said
     features: pd.DataFrame, # by customer, standardised
@@ -293,10 +294,10 @@ def learn_attribute(
     bands = join_bands(said, min_share, folds)
     counts, none = bands.value_counts(), pd.Series(dtype=float)
     if len(counts) < 2:
-        why = f"all {len(bands)} customers who say it say {counts.index[0]!r}" if len(counts) else "nobody who bought says it"
+        why = f"said by {many(len(bands), 'customer')}, always as {counts.index[0]!r}" if len(counts) else "nobody who bought says it"
         return Attribute(bands, None, none, None, f"{why}, so there is nothing to tell apart")
     if counts.min() < folds:
-        return Attribute(bands, None, none, None, f"{len(bands)} customers say it, {counts.min()} of them {counts.idxmin()!r}: too few for {folds} folds")
+        return Attribute(bands, None, none, None, f"said by {many(len(bands), 'customer')}, {counts.min()} of them {counts.idxmin()!r}: too few for {folds} folds")
     x, code, ordered = features.loc[bands.index].to_numpy(), bands.cat.codes.to_numpy().astype(int), bool(bands.cat.ordered)
     seen = out_of_fold(x, code, ordered, folds=folds, seed=seed)
     judged = judge_bands(seen, alpha=alpha, seed=seed)
@@ -386,7 +387,7 @@ def plot_gains(table: pd.DataFrame, ax: Axes | None = None) -> Axes: # from `Dem
     ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(.4, 1), ncols=2)
     return ax
 
-# %% ../../nbs/04d_demographics.ipynb #501191b1
+# %% ../../nbs/04d_demographics.ipynb #e7173712
 def infer_demographics(
     shop: Shop,
     as_of: date | str | None = None, # inclusive local date
@@ -401,10 +402,10 @@ def infer_demographics(
     """Bands of age, income, household and more for customers who never said, with the verdict on each attribute.
 
     Raises ContractError if the customer table says nothing or no line has a customer, ValueError for a column that it
-    lacks, for `min_share` outside 0 to .5 and for fewer than two folds."""
+    lacks, for `min_share` outside 0 to .5, for fewer than two folds and for features with gaps."""
     if not 0 <= min_share <= .5 or folds < 2:
         raise ValueError(f"min_share={min_share}, folds={folds}: give a share from 0 to .5 and at least 2 folds.")
     day, known = resolve_as_of(shop, as_of), known_demographics(shop, attributes)
-    x = shopping_features(shop, day) if features is None else features
+    x = shopping_features(shop, day) if features is None else require_scores(features, "features")
     learned = {str(c): learn_attribute(known[c], x, folds=folds, min_share=min_share, alpha=alpha, seed=seed) for c in known}
     return Demographics(known, learned, x, day)

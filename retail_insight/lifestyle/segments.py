@@ -6,10 +6,10 @@
 __all__ = ['COVARIANCES', 'PER_SEGMENT', 'STABLE', 'WORTH_NAMING', 'LOOKS', 'SMALL_SHARE', 'ABSENT', 'require_scores',
            'Coordinates', 'learn_coordinates', 'fit_mixture', 'fit_mixtures', 'stability', 'choose_mixture',
            'standardised_differences', 'name_segments', 'Segments', 'plain', 'plot_differences', 'segments_of_scores',
-           'why_these', 'why_none', 'log_ratios', 'span_moments', 'taste_shares', 'LifestyleAxes', 'learn_pattern',
-           'lifestyle_axes', 'lifestyle_segments', 'migration_table', 'stayed']
+           'why_these', 'why_none', 'log_ratios', 'span_moments', 'taste_shares', 'counted', 'LifestyleAxes',
+           'learn_pattern', 'lifestyle_axes', 'lifestyle_segments', 'migration_table', 'stayed']
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #48fffd72
+# %% ../../nbs/04c_lifestyle_segments.ipynb #17d89e23
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -25,24 +25,25 @@ from threadpoolctl import threadpool_limits
 
 from ..contract import ContractError, Shop, resolve_as_of
 from retail_insight.lifestyle.pattern import (
-    MIN_BASKETS, MIN_CUSTOMERS, Shrinkage, add_moments, basket_moments, fit_loadings, fit_shrinkage, parallel_analysis, score_weights, theme_loadings,
-    top_up_cut)
-from .space import OWN, TasteSpace, taste_space
+    MIN_BASKETS, MIN_CUSTOMERS, Shrinkage, add_moments, basket_moments, fit_loadings, fit_shrinkage, many, parallel_analysis, score_weights,
+    theme_loadings, top_up_cut)
+from .space import OWN, TasteSpace, as_matrix, taste_space
 from .taste import count_choices
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #88866154
+# %% ../../nbs/04c_lifestyle_segments.ipynb #c2727924
 def require_scores(
     scores: pd.DataFrame, # by customer, one column an axis
+    name: str = "scores", # as the message calls them
 ) -> pd.DataFrame:        # the same as floats
     "The scores, if every one is a finite number; otherwise a ValueError that says where not."
     wrong = [c for c in scores if not pd.api.types.is_numeric_dtype(scores[c])]
     if wrong or not len(scores.columns):
-        raise ValueError(f"scores: {len(wrong)} of {len(scores.columns)} columns are no numbers{f', first: {wrong[0]!r}' if wrong else ''}. "
+        raise ValueError(f"{name}: {len(wrong)} of {len(scores.columns)} columns are no numbers{f', first: {wrong[0]!r}' if wrong else ''}. "
                          "Give one numeric column for each axis, such as `consumption_pattern(shop).scores`.")
     bad = ~np.isfinite(scores.to_numpy(dtype=float)).all(axis=1)
     if bad.any() or scores.index.has_duplicates:
         what, where = ("missing or infinite", bad) if bad.any() else ("of a customer named twice", scores.index.duplicated())
-        raise ValueError(f"scores: {where.sum()} of {len(scores)} rows are {what}, first: {scores.index[where][0]!r}. "
+        raise ValueError(f"{name}: {where.sum()} of {len(scores)} rows are {what}, first: {scores.index[where].tolist()[0]!r}. "
                          "Leave such customers out, or score them again.")
     return scores.astype(float)
 
@@ -276,7 +277,7 @@ def plot_differences(segments: Segments, ax: Axes | None = None) -> Axes:
     ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(.4, 1), title="segment (customers)", title_fontsize=8)
     return ax
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #97509d0c
+# %% ../../nbs/04c_lifestyle_segments.ipynb #3bcc1b3f
 def segments_of_scores(scores: pd.DataFrame, numbers: Iterable[int], covariances: Iterable[str], cut: int | None, repeats: int, seed: int) -> Segments:
     "Segments of customers with scores; a stated result where there is none."
     numbers = sorted({cut} if cut else set(numbers))
@@ -284,7 +285,7 @@ def segments_of_scores(scores: pd.DataFrame, numbers: Iterable[int], covariances
     columns = ["number", "covariance", "bic", "ari", "draws", "chosen"]
     nobody = Segments(scores, None, None, [0], ["everybody"], pd.DataFrame(columns=columns), "")
     if not fitting:
-        return replace(nobody, reason=f"{len(scores)} customers can be placed, and each segment sought needs {PER_SEGMENT}: too few for {cut or 'two'} segments.")
+        return replace(nobody, reason=f"{many(len(scores), 'customer')} can be placed, and each segment sought needs {PER_SEGMENT}: too few for {cut or 'two'} segments.")
     scores = require_scores(scores)
     if (scores.std(ddof=0) < 1e-9).all():
         return replace(nobody, reason=f"all {len(scores)} customers are alike on every axis.")
@@ -298,7 +299,7 @@ def segments_of_scores(scores: pd.DataFrame, numbers: Iterable[int], covariances
     names = name_segments(standardised_differences(scores, pd.Series(found, scores.index)), order)
     return Segments(scores, coordinates, mixture, order, names, choice, why_these(choice, cut))
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #71077e55
+# %% ../../nbs/04c_lifestyle_segments.ipynb #8c9dcecd
 def why_these(choice: pd.DataFrame, cut: int | None) -> str: # `choice`: from `choose_mixture`, one chosen
     "Why these segments, in words."
     row = choice[choice["chosen"]].iloc[0]
@@ -307,16 +308,17 @@ def why_these(choice: pd.DataFrame, cut: int | None) -> str: # `choice`: from `c
         verdict = "found again in bootstrap samples" if row["ari"] >= STABLE else "not found again in bootstrap samples, so they are not to be taken for kinds of people"
         return f"{said} as asked for, {verdict} (median adjusted Rand index {row['ari']:.2f})."
     return (f"{said}: the best BIC among those found again in bootstrap samples, median adjusted Rand index {row['ari']:.2f}; "
-            f"{int((choice['draws'] > 0).sum()) - 1} with a better BIC were not.")
+            f"{many(int((choice['draws'] > 0).sum()) - 1, 'mixture')} with a better BIC {'was' if (choice['draws'] > 0).sum() == 2 else 'were'} not.")
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #d9263a50
+# %% ../../nbs/04c_lifestyle_segments.ipynb #f8b0d78b
 def why_none(choice: pd.DataFrame) -> str: # `choice`: from `choose_mixture`, nothing chosen
     "Why a shop has no stable segments, in words."
     tried = choice[choice["draws"] > 0]
     if tried.empty:
         return "one cloud describes these customers better than any number of segments (BIC)."
     best = tried.sort_values("ari").iloc[-1]
-    return (f"{len(tried)} mixtures beat one cloud by BIC, but none is found again in bootstrap samples: the best, {best['number']} segments, "
+    none = "1 mixture beats one cloud by BIC, but is not found" if len(tried) == 1 else f"{len(tried)} mixtures beat one cloud by BIC, but none is found"
+    return (f"{none} again in bootstrap samples: the best, {best['number']} segments, "
             f"agrees with a median adjusted Rand index of {best['ari']:.2f}, below {STABLE}. The customers differ by degrees, without gaps to cut at.")
 
 # %% ../../nbs/04c_lifestyle_segments.ipynb #4e54d0e4
@@ -350,7 +352,13 @@ def taste_shares(
         mine = mine / mine.sum(axis=1, keepdims=True)
     return mine
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #5c04a030
+# %% ../../nbs/04c_lifestyle_segments.ipynb #49760f18
+def counted(counts: pd.DataFrame, by: str, customers: pd.Index, items: pd.Index) -> pd.DataFrame: # `counts`: from `count_choices`
+    "Choices as a table, customers x items, 0 where there is none."
+    table = counts[counts[by].isin(items)].pivot_table("n", "customer_id", by, aggfunc="sum")
+    return table.reindex(index=customers, columns=items).fillna(0.)
+
+# %% ../../nbs/04c_lifestyle_segments.ipynb #c2ce96c0
 @dataclass(frozen=True, eq=False)
 class LifestyleAxes:
     "How a shop's customers are scored: learned at one day, applied at any."
@@ -366,6 +374,13 @@ class LifestyleAxes:
     def moments(self, shop: Shop, day: date) -> pd.DataFrame:
         "Moments of the baskets up to a day, by the cut point learned."
         return self.learned if day == self.as_of else add_moments(basket_moments(shop, day, self.small))
+
+    def chosen(self, customers: pd.Index) -> pd.DataFrame: # customers x items of the space
+        "Choices of the day on which the space was learned; empty columns where there is none."
+        if self.space is None:
+            return pd.DataFrame(index=customers)
+        table = as_matrix(self.space.table, dense_from=0)
+        return pd.DataFrame(table, self.space.table.customers, self.space.dims.columns).reindex(customers).fillna(0.)
 
     def score(
         self,
@@ -392,11 +407,9 @@ class LifestyleAxes:
         "Log-ratios of the dimensions of taste; a customer without a known choice is like everybody."
         if self.space is None:
             return pd.DataFrame(index=customers)
-        by, dims = self.space.by, self.space.dims
-        chosen = count_choices(shop, by, day, since)
-        table = chosen[chosen[by].isin(dims.columns)].pivot_table(index="customer_id", columns=by, values="n", aggfunc="sum")
-        counts = table.reindex(index=customers, columns=dims.columns).fillna(0).to_numpy(dtype=float)
-        shares = taste_shares(counts, dims.to_numpy(), self.space.scores.mean().to_numpy())
+        dims, known = self.space.dims, day == self.as_of and since is None
+        counts = self.chosen(customers) if known else counted(count_choices(shop, self.space.by, day, since), self.space.by, customers, dims.columns)
+        shares = taste_shares(counts.to_numpy(), dims.to_numpy(), self.space.scores.mean().to_numpy())
         return pd.DataFrame(log_ratios(shares), index=customers, columns=dims.index)
 
 # %% ../../nbs/04c_lifestyle_segments.ipynb #e0ce464c
@@ -439,7 +452,7 @@ def lifestyle_axes(
         space, missing = None, f"No tastes are among the axes. {error}"
     return LifestyleAxes(day, small, *learn_pattern(moments, seed), moments, space, missing)
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #8d92ae0b
+# %% ../../nbs/04c_lifestyle_segments.ipynb #9e21cfbd
 def lifestyle_segments(
     data: Shop | pd.DataFrame,           # a shop, or scores by customer with one column an axis
     *,
@@ -467,7 +480,7 @@ def lifestyle_segments(
     scores = axes.score(data, as_of, since=since)
     enough = scores.pop("baskets") >= min_baskets
     found = segments_of_scores(scores[enough], numbers, covariances, cut, repeats, seed)
-    few = f" {int((~enough).sum()):,} of {len(scores):,} customers have fewer than {min_baskets} baskets and are not placed."
+    few = f" {int((~enough).sum()):,} of {many(len(scores), 'customer')} made fewer than {many(min_baskets, 'basket')} and are not placed." * bool((~enough).any())
     return replace(found, axes=axes, min_baskets=min_baskets, reason=" ".join(filter(None, [found.reason + few, axes.left_out])))
 
 # %% ../../nbs/04c_lifestyle_segments.ipynb #a8cfbd2d

@@ -37,7 +37,7 @@ def as_matrix(
     counts = sparse.csr_array(sparse.coo_array((table.n, (table.row, table.col)), shape))
     return counts.toarray() if counts.nnz > dense_from * shape[0] * shape[1] else counts
 
-# %% ../../nbs/04b_space.ipynb #d41bc2cc
+# %% ../../nbs/04b_space.ipynb #e97141a7
 def over_expected(
     counts: Counts,
     scores: np.ndarray, # customers by dimensions
@@ -45,7 +45,8 @@ def over_expected(
 ) -> Counts:            # of the same kind as `counts`
     "Choices over what the mixture expects, a choice a customer."
     if isinstance(counts, np.ndarray):
-        return counts / np.maximum(scores @ dims, 1e-300)
+        mixed = scores @ dims
+        return np.divide(counts, np.maximum(mixed, 1e-300, out=mixed), out=mixed)
     row, expected = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr)), np.zeros(counts.nnz)
     for k in range(len(dims)):
         expected += scores[row, k] * dims[k][counts.indices]
