@@ -120,10 +120,12 @@ def smoothing_against_autoets():
 def statsmodels_one_by_one():
     "Likelihoods and time beside ETSModel, form by form."
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
-    panel = categories().iloc[:350] # until shops close at Christmas
-    forms = {"ANN": {}, "AAdN": {"trend": "add", "damped_trend": True}, "ANA": {"seasonal": "add", "seasonal_periods": 7},
-             "MNM": {"error": "mul", "seasonal": "mul", "seasonal_periods": 7}}
-    panel = panel.loc[:, (panel > 0).all()].iloc[:, :12]
+    every = build_demand(load_shop("complete_journey"), "category", freq="D", where=UNIT_GOODS, cap=48).complete().matrix()
+    panel = every.iloc[:350] # until shops close at Christmas
+    damped = {"trend": "add", "damped_trend": True}
+    forms = {"ANN": {}, "AAdN": damped, "ANA": {"seasonal": "add", "seasonal_periods": 7}, "MNN": {"error": "mul"}, "MAdN": {"error": "mul", **damped},
+             "MNM": {"error": "mul", "seasonal": "mul", "seasonal_periods": 7}, "MAdM": {"error": "mul", **damped, "seasonal": "mul", "seasonal_periods": 7}}
+    panel = panel.loc[:, (panel > 0).all()].iloc[:, :64]
     for form, parts in forms.items():
         model = MultiplicativeETS(form, 7) if form.startswith("M") else ETS(form, 7)
         model.fit(panel)
@@ -131,8 +133,10 @@ def statsmodels_one_by_one():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             theirs, fits = cpu(lambda p=parts: [ETSModel(panel[k].to_numpy(), **p).fit(disp=False).llf for k in panel])
-        yield row(f"{form}, a series of 350", seconds / panel.shape[1] * 1000, "CPU ms", "", theirs / panel.shape[1] * 1000, "ETSModel")
-        yield row(f"{form}, log-likelihood no more than .05 below", (found.params["loglik"].to_numpy() - fits > -.05).mean(), "share", "at least .95", None, "ETSModel")
+        gaps = found.params["loglik"].to_numpy() - fits
+        yield row(f"{form}, one of {panel.shape[1]} series of 350", seconds / panel.shape[1] * 1000, "CPU ms", "", theirs / panel.shape[1] * 1000, "ETSModel")
+        yield row(f"{form}, log-likelihood no more than .05 below", (gaps > -.05).mean(), "share", "at least .95", None, "ETSModel")
+        yield row(f"{form}, log-likelihood more than .05 above", (gaps > .05).mean(), "share", "", None, "ETSModel")
 
 
 def m3_theta():

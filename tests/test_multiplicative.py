@@ -47,15 +47,17 @@ def test_likelihood_and_forecasts_equal_statsmodels_at_the_same_parameters(daily
         np.testing.assert_allclose(found.mean(16)[:, k], np.maximum(model.smooth(at).forecast(16), 0), rtol=1e-8)
 
 
-def test_likelihood_is_as_high_as_statsmodels(daily, fitted):
-    "No more than .5 below the optimum that statsmodels finds, for nineteen in twenty, and half of them no lower than .1."
-    gaps = []
+def test_likelihood_is_as_high_as_statsmodels():
+    "Within .05 of the optimum that statsmodels finds, or higher, for 95% of 20 categories in each of three forms."
+    panel = build_demand(load_shop("complete_journey"), "category", freq="D", where=UNIT_GOODS, cap=48).complete().matrix().iloc[:350]
+    panel = panel.loc[:, (panel > 0).all()].iloc[:, ::6]
+    assert panel.shape[1] == 20
     for form in ("MNN", "MAdN", "MNM"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            best = [theirs(daily[k].to_numpy(), form).fit(disp=False).llf for k in daily]
-        gaps.extend(fitted[form].params["loglik"].to_numpy() - best)
-    assert np.mean(np.array(gaps) > -.5) >= .95 and np.median(gaps) > -.1, np.round(gaps, 2)
+            best = [theirs(panel[k].to_numpy(float), form).fit(disp=False).llf for k in panel]
+        gaps = MultiplicativeETS(form, 7).fit(panel).params["loglik"].to_numpy() - best
+        assert np.mean(gaps > -.05) >= .95, (form, np.round(np.sort(gaps), 2))
 
 
 def test_the_form_of_least_aicc(daily, fitted):

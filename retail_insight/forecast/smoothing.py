@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['FORMS', 'AUTO', 'compiled', 'LANES', 'ALPHA', 'BETA', 'GAMMA', 'PHI', 'LEVEL', 'TREND', 'SEASON', 'LOW', 'HIGH',
-           'GRID', 'Tile', 'Search', 'MARGIN', 'OTHER_STARTS', 'Form', 'surprise', 'advance', 'run_states', 'response',
-           'grid_points', 'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope', 'own_term', 'make_tile',
-           'add_products', 'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile', 'judge', 'next_try',
-           'polish', 'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form', 'keep_better', 'begin_again',
-           'fit_forms', 'begins', 'by_mean', 'check_roll', 'ETSResults', 'last_states', 'params_table', 'Smoothing',
-           'ETS', 'fit_panel']
+           'GRID', 'Tile', 'ENDLESS', 'HOPE', 'Search', 'MARGIN', 'SLOW', 'OTHER_STARTS', 'Form', 'surprise', 'advance',
+           'run_states', 'response', 'grid_points', 'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope',
+           'own_term', 'make_tile', 'add_products', 'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile',
+           'judge', 'next_try', 'polish', 'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form',
+           'keep_better', 'worth_of', 'begin_again', 'fit_forms', 'begins', 'by_mean', 'check_roll', 'ETSResults',
+           'last_states', 'params_table', 'Smoothing', 'ETS', 'fit_panel']
 
 # %% ../../nbs/09a_smoothing.ipynb #20b80bac
 from collections import namedtuple
@@ -362,8 +362,11 @@ def bounded_step(normal: np.ndarray, gradient: np.ndarray, damping: float, kinds
             gain -= step[a] * step[c] * (normal[a, c] if c <= a else normal[c, a])
     return gain
 
-# %% ../../nbs/09a_smoothing.ipynb #2991fb2a
-Search = namedtuple("Search", "theta start total try_theta try_start gradient normal damping")
+# %% ../../nbs/09a_smoothing.ipynb #cfc2d79a
+ENDLESS = 1e300
+HOPE = 10. # a search is given up if ten times what its next step should gain does not make it worth while
+
+Search = namedtuple("Search", "theta start total try_theta try_start gradient normal damping worth")
 
 @compiled
 def load_tile(tile: Any, scaled: np.ndarray, search: Any, which: np.ndarray) -> None:
@@ -402,9 +405,9 @@ def next_try(search: Any, q: int, kinds: np.ndarray, step: np.ndarray, M: np.nda
             search.try_theta[q, k] = search.theta[q, k] + step[a]
         else:
             search.try_start[q, k - LEVEL] = search.start[q, k - LEVEL] + step[a]
-    return begin or (gain > tolerance * search.total[q] and search.damping[q] < 1e6)
+    return begin or (gain > tolerance * search.total[q] and search.damping[q] < 1e6 and search.total[q] - HOPE * gain < search.worth[q])
 
-# %% ../../nbs/09a_smoothing.ipynb #4d8966fe
+# %% ../../nbs/09a_smoothing.ipynb #beec1295
 @compiled
 def polish(
     scaled: np.ndarray,  # series x period
@@ -413,6 +416,7 @@ def polish(
     kinds: np.ndarray,   # the running columns
     tolerance: float,    # of the sum of squares, relative
     rounds: int,         # at most
+    worth: np.ndarray,   # series: a sum of squares above it is of no use
 ) -> tuple:              # start (series x state), least sum of squares
     "The best parameters and start of each series, from a point near it."
     (series, periods), running = scaled.shape, len(kinds)
@@ -420,7 +424,7 @@ def polish(
     every = np.append(kinds, np.arange(SEASON + 1, SEASON + 1 + columns - running))
     start = np.zeros((series, 2 + period))
     search = Search(theta, start, np.full(series, np.inf), theta.copy(), start.copy(), np.zeros((series, columns)),
-                    np.zeros((series, columns, columns)), np.full(series, 1e-2))
+                    np.zeros((series, columns, columns)), np.full(series, 1e-2), worth)
     tile, step, M = make_tile(periods, period, running, columns), np.zeros(columns), np.zeros((columns, columns))
     left, count = np.arange(series), series
     for turn in range(rounds):
@@ -454,7 +458,7 @@ def possible_forms(names: Sequence[str], periods: int, period: int) -> list[Form
     forms = [FORMS[name] for name in names]
     return [f for f in forms if periods > f.size(period) + 1 and (not f.season or (period > 1 and periods >= 2 * period))]
 
-# %% ../../nbs/09a_smoothing.ipynb #40b309b3
+# %% ../../nbs/09a_smoothing.ipynb #84a5cece
 MARGIN = 5. # AICc
 
 @dataclass(frozen=True, eq=False)
@@ -466,11 +470,11 @@ class Fitted:
     total: np.ndarray  # sum of squares
     aicc: np.ndarray
 
-def fit_form(scaled: np.ndarray, begin: np.ndarray, form: Form, period: int, tolerance: float = 4e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def fit_form(scaled: np.ndarray, begin: np.ndarray, form: Form, period: int, worth: np.ndarray, tolerance: float = 1e-5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     "Parameters (series x 4), start (series x state) and sum of squares of one form, from a point of the grid."
     kinds = np.array([ALPHA] + [BETA] * form.trend + [GAMMA] * form.season + [PHI] * form.damped + [LEVEL] + [TREND] * form.trend + [SEASON] * form.season)
     theta = begin.astype(float)
-    start, total = polish(scaled, theta, period if form.season else 1, kinds, tolerance, 50)
+    start, total = polish(scaled, theta, period if form.season else 1, kinds, tolerance, 50, worth)
     return theta, start, total
 
 def keep_better(found: Fitted, form: Form, rows: np.ndarray, fit: tuple[np.ndarray, np.ndarray, np.ndarray], periods: int, period: int) -> np.ndarray: # AICc
@@ -483,16 +487,22 @@ def keep_better(found: Fitted, form: Form, rows: np.ndarray, fit: tuple[np.ndarr
     found.start[:, won] = np.pad(start[better], ((0, 0), (0, found.start.shape[0] - start.shape[1]))).T
     return criterion
 
-# %% ../../nbs/09a_smoothing.ipynb #c82c11e5
-OTHER_STARTS = ((.2, .02, .05, .85), (.01, .1, .3, .97)) # alpha, beta, gamma (shares), phi
+# %% ../../nbs/09a_smoothing.ipynb #e2ddd1ea
+SLOW = .2 # alpha: a form without a trend begins again below it
+OTHER_STARTS = ((1e-4, .02, .003, .97), (.2, .02, .05, .85), (.01, .1, .3, .97), (.05, .9, .05, .85), (.05, .9, .2, .96)) # alpha, beta, gamma (shares), phi
+
+def worth_of(criterion: np.ndarray, form: Form, periods: int, period: int) -> np.ndarray:
+    "The sum of squares with which a form would have this AICc."
+    return np.exp(np.minimum((criterion - aicc(np.ones(1), periods, form.size(period))) / periods, 500.))
 
 def begin_again(found: Fitted, form: Form, rows: np.ndarray, scaled: np.ndarray, period: int) -> None:
-    "Polish a form with a trend from other points, for some rows."
-    for point in OTHER_STARTS:
-        begin = np.tile(np.where([True, True, form.season, form.damped], point, [0., 0., 0., 1.]), (len(rows), 1))
-        keep_better(found, form, rows, fit_form(scaled[rows], begin, form, period), scaled.shape[1], period)
+    "Polish a form from other points, for some rows."
+    for point in OTHER_STARTS[:None if form.trend else 1]:
+        begin = np.tile(np.where([True, form.trend, form.season, form.damped], point, [0., 0., 0., float(form.trend)]), (len(rows), 1))
+        worth = np.full(len(rows), ENDLESS) if form.trend else worth_of(found.aicc[rows], form, scaled.shape[1], period)
+        keep_better(found, form, rows, fit_form(scaled[rows], begin, form, period, worth), scaled.shape[1], period)
 
-# %% ../../nbs/09a_smoothing.ipynb #d67f071c
+# %% ../../nbs/09a_smoothing.ipynb #618dd46b
 def fit_forms(
     values: np.ndarray,    # period x series, complete, none of them constant
     forms: Sequence[Form],
@@ -508,12 +518,12 @@ def fit_forms(
     behind -= behind.min(axis=0)
     found = Fitted(np.full(series, "", dtype=object), np.zeros((4, series)), np.zeros((2 + period, series)), np.zeros(series), np.full(series, np.inf))
     near = {}
-    for f, (_, at), gap in zip(forms, coarse, behind, strict=True):
+    for f, (_, at), gap in sorted(zip(forms, coarse, behind, strict=True), key=lambda part: part[0].trend):
         rows = np.flatnonzero(gap <= margin)
-        criterion = keep_better(found, f, rows, fit_form(scaled[rows], grid_points(f)[at[rows]], f, period), periods, period)
-        near[f] = rows, criterion
+        fit = fit_form(scaled[rows], grid_points(f)[at[rows]], f, period, worth_of(found.aicc[rows], f, periods, period))
+        near[f] = rows, keep_better(found, f, rows, fit, periods, period)
     for f, (rows, criterion) in near.items():
-        if f.trend and (close := criterion <= found.aicc[rows]).any():
+        if (close := (criterion <= found.aicc[rows]) & (f.trend | (found.theta[ALPHA, rows] < SLOW))).any():
             begin_again(found, f, rows[close], scaled, period)
     start = found.start * spread
     start[0] += centre
