@@ -38,10 +38,11 @@ def columns_for(cells: Cells, periods: int, freq: str, leave_out: Sequence[str] 
     unwanted = tuple(leave_out) if leave_out is not None else DATED if young else ()
     return [i for i, name in enumerate(cells.names) if not (unwanted and name.startswith(unwanted)) and np.ptp(cells.x[:, i]) > 0]
 
-# %% ../../nbs/09h_boost.ipynb #2e7ada45
+# %% ../../nbs/09h_boost.ipynb #5f8da931
 SETTINGS: dict[str, Any] = dict(learning_rate=.05, num_leaves=31, min_data_in_leaf=50, feature_fraction=.3, bagging_fraction=.7, bagging_freq=1,
                                 lambda_l2=5., max_bin=63, verbosity=-1, deterministic=True, force_row_wise=True)
-OBJECTIVES: dict[str, dict[str, Any]] = {"poisson": {"objective": "poisson"}, "tweedie": {"objective": "tweedie", "tweedie_variance_power": 1.5}, "median": {"objective": "l1"}}
+OBJECTIVES: dict[str, dict[str, Any]] = {"poisson": {"objective": "poisson"}, "tweedie": {"objective": "tweedie", "tweedie_variance_power": 1.5},
+                                         "median": {"objective": "l1", "num_leaves": 63, "learning_rate": .03, "min_data_in_leaf": 20}}
 
 def grow(cells: Cells, columns: Sequence[int], objective: str, trees: int, settings: dict[str, Any]) -> Any: # a booster
     "Trees for some cells."
@@ -51,7 +52,7 @@ def grow(cells: Cells, columns: Sequence[int], objective: str, trees: int, setti
     few = {"min_data_in_leaf": max(1, min(settings["min_data_in_leaf"], len(target) // 20))}
     names = [cells.names[i] for i in columns]
     data = library.Dataset(cells.x[:, columns], target, feature_name=names, free_raw_data=True)
-    return library.train({**settings, **few, **OBJECTIVES[objective]}, data, trees)
+    return library.train({**settings, **few}, data, trees)
 
 def tell(booster: Any, cells: Cells, columns: Sequence[int], objective: str) -> np.ndarray: # cells, units
     "What trees expect of some cells, never below zero."
@@ -94,7 +95,7 @@ class Boost:
     steps: int = 4                        # periods ahead that it is fitted for
     groups: pd.DataFrame | None = None    # which series belong together, see `group_codes`
     drivers: Sequence[str] | None = None  # of the lifts, see `drivers_of`
-    trees: int = 300
+    trees: int = 0                        # by default 300, for the median 200
     rows: int = 200_000                   # most cells to learn from
     n_jobs: int = 1                       # threads
     seed: int = 0
@@ -105,6 +106,8 @@ class Boost:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ValueError(f"objective={self.objective!r} is not known. Use {', '.join(map(repr, OBJECTIVES))}.")
+        if not self.trees:
+            object.__setattr__(self, "trees", 200 if self.objective == "median" else 300)
         if not self.name:
             object.__setattr__(self, "name", f"trees, {self.objective}")
 
@@ -116,13 +119,22 @@ class Boost:
 
     def fit_lessons(self, told: Lessons) -> BoostResults:
         "Fit to tables that are there already."
-        settings = {**SETTINGS, **self.settings, "seed": self.seed, "num_threads": self.n_jobs}
-        columns = columns_for(told.past, told.grid.size[1], told.grid.freq, self.leave_out)
-        booster = grow(told.past, columns, self.objective, self.trees, settings)
+        booster, columns, settings = self.grown(told)
         alpha, joint = self.misses(told, columns, settings)
         mean = finished(told, tell(booster, told.now, columns, self.objective))
         return BoostResults(self.name, told.grid.matrix, told.grid.freq, lift_table(told.grid, told.lifts), said_of(told.grid), told.grid, mean, alpha, joint,
                             booster, [told.past.names[i] for i in columns], rule=rule_of(told.grid, told.lifts), objective=self.objective)
+
+    def grown(self, told: Lessons) -> tuple[Any, list[int], dict[str, Any]]: # booster, columns, settings
+        "The trees."
+        settings = {**SETTINGS, **OBJECTIVES[self.objective], **self.settings, "seed": self.seed, "num_threads": self.n_jobs}
+        columns = columns_for(told.past, told.grid.size[1], told.grid.freq, self.leave_out)
+        return grow(told.past, columns, self.objective, self.trees, settings), columns, settings
+
+    def expected(self, told: Lessons) -> np.ndarray: # steps x series, units
+        "Means alone, for whoever lays intervals around them by past misses: a quarter less work."
+        booster, columns, _ = self.grown(told)
+        return finished(told, tell(booster, told.now, columns, self.objective))
 
     def misses(self, told: Lessons, columns: list[int], settings: dict[str, Any]) -> tuple[np.ndarray, float]: # alpha by step, correlation
         "How cells scatter that a third of the trees, grown without them, looked at."

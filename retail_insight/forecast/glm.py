@@ -101,7 +101,14 @@ class LiftModel:
         "Fit to every series. Errors of `grid_of` and `drivers_of`."
         check_steps(self.steps)
         grid = grid_of(demand, self.steps, self.groups)
-        lifts, x = fit_lifts(grid, self.drivers)
+        return self.fit_lifts(grid, *fit_lifts(grid, self.drivers))
+
+    def fit_lessons(self, told: Lessons) -> LiftResults:
+        "What the tables of other models hold already."
+        return self.fit_lifts(told.grid, told.lifts, told.drivers)
+
+    def fit_lifts(self, grid: Grid, lifts: Lifts, x: np.ndarray) -> LiftResults:
+        "From levels and lifts, and drivers ahead."
         centre, unsure = ahead_of(grid, lifts, x)
         return LiftResults(self.name, grid.matrix, grid.freq, lift_table(grid, lifts), said_of(grid), grid, lifts, centre, noise_of(lifts), unsure, smear_of(grid, lifts, x) if self.smear else 1., rule_of(grid, lifts))
 
@@ -195,10 +202,10 @@ def solve(sums: Sums, scales: np.ndarray) -> np.ndarray: # terms
     "The least squares step, its columns scaled first; of terms that say the same, each takes its share."
     return np.linalg.pinv(sums.cross / np.outer(scales, scales), rcond=1e-12, hermitian=True) @ (sums.right / scales) / scales
 
-# %% ../../nbs/09g_global.ipynb #359419b7
+# %% ../../nbs/09g_global.ipynb #d6d2be2e
 TERMS = ("log_expected", "log_level", "log_smoothed", "log_mean4", "log_mean8", "log_mean26", "log_mean7", "log_mean28", "log_mean91", "log_lag1", "zeros",
          "lift", "display", "mailer", "log_planned_price", "promotion_before", "promotion_of_others", "group_growth", "recent_miss",
-         "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
+         "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "start_of_month")
 
 def design(cells: Cells, terms: Sequence[str]) -> np.ndarray: # cells x (1 + terms), float32
     "The constant and the terms, as a table."
