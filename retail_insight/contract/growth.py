@@ -7,7 +7,7 @@ __all__ = ['SETTLED', 'mapping_for', 'columns_of', 'join_rows', 'known_bands', '
            'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'grown_key', 'append', 'forget_person',
            'erase']
 
-# %% ../../nbs/00f_growth.ipynb #9b11a89b
+# %% ../../nbs/00f_growth.ipynb #5b70c210
 import hashlib
 import json
 import os
@@ -20,8 +20,9 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-from .door import band_order, digest_of, fill_shop, find_oddities, find_repeats, settled
+from .door import digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
+from .incoming import band_order
 from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, open_shop
 from .sources import open_source
 from .tables import TABLES, ContractError, log
