@@ -128,6 +128,13 @@ def test_the_package_imports_nothing_heavy(outside):
     assert "installed" in done.stdout, "this was the checkout, not the wheel"
 
 
+@pytest.mark.parametrize(("chapter", "spared"), [("demand", ["numba"]), ("forecast", ["lightgbm"])])
+def test_the_path_of_goods_leaves_what_takes_long_to_import_to_the_functions_that_use_it(chapter, spared):
+    heavy = ["scipy.stats", "scipy.optimize", "scipy.ndimage", "statsmodels", "sklearn", "dask", "distributed", "pyspark", *spared]
+    code = f"import sys, retail_insight.{chapter}; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_imports_without_jupyter(outside, chapter):
     done = outside(python(f"import retail_insight.{chapter}"), hidden=JUPYTER + DEVELOPERS)

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import duckdb
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
 
 from .evidence import Column, ROLES, Sample, name_score, number_sql, spoken, words_of
 from .files import quoted, run
@@ -135,6 +134,7 @@ def assign_roles(scores: pd.DataFrame, table: str) -> dict[str, tuple[str, float
     worth = scores.where(scores >= THRESHOLD, 0.0)
     needed = [r for r in REQUIRED[table] if r in worth.index]
     worth.loc[needed] = worth.loc[needed].where(worth.loc[needed] == 0, worth.loc[needed] + 0.2)
+    from scipy.optimize import linear_sum_assignment # half a second to import
     rows, cols = linear_sum_assignment(worth.to_numpy(), maximize=True)
     value, score = worth.to_numpy(float), scores.to_numpy(float)
     return {str(worth.index[i]): (str(worth.columns[j]), float(score[i, j])) for i, j in zip(rows, cols, strict=True) if value[i, j] > 0}

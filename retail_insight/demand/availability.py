@@ -14,7 +14,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from scipy import ndimage
 
 from ..contract import Shop
 from .panel import DAYS, Chosen, Demand, date_axis, series_label
@@ -220,6 +219,7 @@ def flag_outliers(
     if window < 3 or not most > 0:
         raise ValueError(f"window={window}, most={most}: a median needs three periods or more, and the limit lies above 0.")
     scaled = 2 * np.sqrt(np.maximum(demand.values(), 0) + 3 / 8)
+    from scipy import ndimage # half a second to import
     above = scaled - ndimage.median_filter(scaled, size=(1, min(window, scaled.shape[1])), mode="nearest")
     spread = np.maximum(1.4826 * np.median(np.abs(above), axis=1, keepdims=True), 1)
     return replace(demand, frame=demand.frame.assign(outlier=(above > most * spread).ravel()))

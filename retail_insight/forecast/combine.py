@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from ..demand import Demand
 from .conformal import Already, ConformalResults, Past, calibrate, held_of, past_of, rolled_on, said_at
@@ -40,6 +39,7 @@ def stacked_weights(pasts: Sequence[Past]) -> np.ndarray: # members
     size = np.sqrt(means.mean(axis=1) + 1)
     rows = means / size[:, None]
     heavy = 100 * np.sqrt((rows ** 2).sum() / means.shape[1])
+    from scipy.optimize import nnls # half a second to import
     found = nnls(np.vstack([rows, np.full(means.shape[1], heavy)]), np.r_[units / size, heavy])[0]
     return found / found.sum()
 

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from scipy import stats
+from scipy.special import ndtri
 from tqdm import tqdm
 
 from ..contract import ContractError
@@ -113,7 +113,7 @@ def distribution(
     "Mean, interval and deciles for each step, never below zero."
     spread = level.spread(steps)[:, None]
     levels = np.r_[alpha / 2, 1 - alpha / 2, DECILES]
-    values = np.clip(level.mean + stats.norm.ppf(levels) * spread, 0, None)
+    values = np.clip(level.mean + ndtri(levels) * spread, 0, None)
     names = ["lower", "upper", *(f"{q:.1f}" for q in DECILES)]
     frame = pd.DataFrame(values, columns=names, index=pd.RangeIndex(1, steps + 1, name="step"))
     frame.insert(0, "mean", max(level.mean, 0.))
@@ -455,7 +455,7 @@ class LinearResults(PanelResults):
     def quantiles(self, steps: int, levels: np.ndarray) -> np.ndarray: # levels x steps x series
         "Normal quantiles, never below zero."
         spread = self.sigma * np.sqrt((self.shares(steps) ** 2).cumsum(axis=0))
-        return np.maximum(self.mean(steps) + stats.norm.ppf(levels)[:, None, None] * spread, 0)
+        return np.maximum(self.mean(steps) + ndtri(levels)[:, None, None] * spread, 0)
 
     def paths(self, steps: int, draws: int = 500, seed: int = 0) -> np.ndarray: # draws x steps x series
         "Paths of normal surprises, never below zero."

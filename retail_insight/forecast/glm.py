@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from ..demand import Demand
 from .core import PanelResults, check_steps
@@ -48,7 +48,7 @@ class LiftResults(PanelResults):
         "Quantiles of a normal on the log scale, as far as they lie above zero."
         check_trained(steps, len(self.centre), self.model)
         wide = self.sigma * np.sqrt(1 + self.unsure[:steps])
-        found = np.expm1(self.centre[:steps] + stats.norm.ppf(levels)[:, None, None] * wide)
+        found = np.expm1(self.centre[:steps] + ndtri(levels)[:, None, None] * wide)
         return settled(found, self.grid)
 
     def paths(self, steps: int, draws: int = 500, seed: int = 0) -> np.ndarray: # draws x steps x series, units
@@ -224,6 +224,7 @@ def count_params(mean: np.ndarray, alpha: np.ndarray | float) -> tuple[np.ndarra
 def ranks(units: np.ndarray, mean: np.ndarray, alpha: np.ndarray | float, seed: int = 0) -> np.ndarray: # 0 to 1
     "Where each count lies in its distribution; a count of much probability somewhere within it (Czado and others 2009)."
     n, p = count_params(mean, alpha)
+    from scipy import stats # half a second to import
     below, at = stats.nbinom.cdf(units - 1, n, p), stats.nbinom.cdf(units, n, p)
     return below + np.random.default_rng(seed).random(len(units)) * (at - below)
 
@@ -258,13 +259,15 @@ class CountResults(PanelResults):
     def quantiles(self, steps: int, levels: np.ndarray) -> np.ndarray: # levels x steps x series
         "Quantiles of the counts."
         n, p = count_params(self.mean(steps), self.alpha[:steps, None])
+        from scipy import stats
         return stats.nbinom.ppf(np.asarray(levels)[:, None, None], n, p) * (self.mean(steps) > 0)
 
     def paths(self, steps: int, draws: int = 500, seed: int = 0) -> np.ndarray: # draws x steps x series
         "Draws of counts whose ranks are correlated over the steps (a Gaussian copula)."
         rng, mean = np.random.default_rng(seed), self.mean(steps)
         common = rng.normal(size=(draws, 1, mean.shape[1]))
-        rank = stats.norm.cdf(np.sqrt(self.joint) * common + np.sqrt(1 - self.joint) * rng.normal(size=(draws, *mean.shape)))
+        from scipy import stats
+        rank = ndtr(np.sqrt(self.joint) * common + np.sqrt(1 - self.joint) * rng.normal(size=(draws, *mean.shape)))
         n, p = count_params(mean, self.alpha[:steps, None])
         return stats.nbinom.ppf(rank, n, p) * (mean > 0)
 
@@ -278,7 +281,7 @@ def scatter(past: Cells, mean: np.ndarray, steps: int, most: int = 20_000, seed:
         at = chosen & (past.step == step) if steps <= 4 else chosen & (np.abs(past.step - step) <= 2)
         alpha[step - 1] = dispersion(past.target[at], mean[at]) if at.sum() >= 20 else 1.
         rank[at] = ranks(past.target[at], mean[at], alpha[step - 1], seed)
-    table = pd.DataFrame({"series": past.series, "origin": past.origin, "z": stats.norm.ppf(np.clip(rank, .001, .999))})[np.isfinite(rank)]
+    table = pd.DataFrame({"series": past.series, "origin": past.origin, "z": ndtri(np.clip(rank, .001, .999))})[np.isfinite(rank)]
     sums = table.groupby(["series", "origin"])["z"].agg(["sum", "count", lambda v: float((v ** 2).sum())])
     pairs = (sums["count"] * (sums["count"] - 1)).sum()
     return alpha, float(np.clip((sums["sum"] ** 2 - sums.iloc[:, 2]).sum() / max(pairs, 1), 0, .95))
