@@ -5,7 +5,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retail_insight.timing import ParetoNBD, VaryingParetoNBD, dert, simulate_varying
+from retail_insight.contract import load_shop
+from retail_insight.timing import (
+    GammaGamma,
+    ParetoNBD,
+    VaryingParetoNBD,
+    clv,
+    dert,
+    load_model,
+    next_visit,
+    predict_customers,
+    predict_visits,
+    save_model,
+    simulate_varying,
+)
 
 TRUTH = {"r": .8, "alpha": 6.0, "s": .6, "beta": 12.0, "transaction: season": .5, "transaction: letter": .7, "lifetime: letter": -.8}
 FORMULAS = dict(transaction="~ season + letter", lifetime="~ letter")
@@ -159,3 +172,29 @@ def test_other_arguments_that_cannot_work(known):
         fitted.predict(104)
     with pytest.raises(ValueError, match="without covariates for the time ahead"):
         dert(fitted, .1)
+
+
+def test_a_loaded_model_is_equal_to_the_last_digit(known, tmp_path):
+    summary, visits, periods = known
+    banded = periods.assign(band=np.where(periods["letter"] > 0, "letter", "none"))
+    for fitted, own in ((VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit(cov_type="robust"), periods), (VaryingParetoNBD(summary, banded, visits, transaction="~ C(band)").fit(), banded)):
+        again = load_model(save_model(fitted, tmp_path / "model.json"))
+        assert "c1" not in (tmp_path / "model.json").read_text()
+        new = summary.tail(40).rename(index=lambda who: f"new {who}")
+        theirs = own[own["customer_id"].isin(summary.tail(40).index)].assign(customer_id=lambda f: "new " + f["customer_id"])
+        pd.testing.assert_frame_equal(again.predict(13, new, periods=theirs, alpha=.1, draws=20), fitted.predict(13, new, periods=theirs, alpha=.1, draws=20), check_exact=True)
+        assert str(again.summary()) == str(fitted.summary()) and again.llf == fitted.llf
+        for options in ({}, {"summary": new}, {"periods": theirs}):
+            with pytest.raises(ValueError, match="Give summary="):
+                again.predict(13, **options)
+
+
+def test_what_needs_the_time_ahead_says_so(known):
+    summary, visits, periods = known
+    fitted = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
+    spend = GammaGamma(summary.assign(mean_spend=np.random.default_rng(6).gamma(5, 4, len(summary)))).fit()
+    for ask in (lambda: dert(fitted), lambda: clv(fitted, spend), lambda: next_visit(fitted), lambda: predict_visits(fitted, 4.0)):
+        with pytest.raises(ValueError, match=r"Use predict\(horizon, periods="):
+            ask()
+    with pytest.raises(ValueError, match="which a log does not hold"):
+        predict_customers(load_shop("corner"), model=VaryingParetoNBD)

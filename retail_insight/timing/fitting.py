@@ -24,7 +24,7 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from ..contract.bytes import compiled as compiled_late
 
-# %% ../../nbs/05a_fitting.ipynb #27c78bd6
+# %% ../../nbs/05a_fitting.ipynb #9e99bf53
 RULES: dict[str, tuple[str, Callable[[dict[str, np.ndarray]], np.ndarray]]] = {
     "frequency": ("must be whole numbers of 0 and more", lambda f: (f["frequency"] < 0) | (np.floor(f["frequency"]) != f["frequency"])),
     "recency": ("must lie between 0 and age, and be 0 where frequency is 0 and more where it is not",
@@ -38,7 +38,8 @@ def check_summary(
     "The columns that a model needs. ValueError with the first offender where one is missing, not finite, or impossible."
     lacking = [c for c in columns if c not in summary]
     if lacking:
-        raise ValueError(f"summary: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not among its columns {list(summary)}. Make it by customer_summary.")
+        raise ValueError(f"summary: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not among its columns {list(summary)}. "
+                         f"Make it by customer_summary{'(shop, gaps=True)' if 'log_gaps' in lacking else ''}.")
     if summary.empty:
         raise ValueError("summary: there is no customer in it. Choose a longer log, or a later split.")
     frame = summary[list(columns)].astype(float)
@@ -135,7 +136,7 @@ def free_directions(
     map_ = np.array([[float(t == f and n not in fixed) for f in free] for t, n in zip(tied, names, strict=True)]).reshape(len(names), len(free))
     return map_ / np.where(map_ > 0, spread[:, None], 0).max(axis=0, initial=1e-300), np.array([fixed.get(n, 0.0) for n in names])
 
-# %% ../../nbs/05a_fitting.ipynb #c9d44760
+# %% ../../nbs/05a_fitting.ipynb #b4445579
 class TimingModel:
     """A model of return: natural parameters, and the likelihood of each row.
 
@@ -262,6 +263,12 @@ class TimingModel:
         if start is None and len(self.weights) > 2000:
             first = self.from_a_sample(first)
         phi, converged, steps = maximise(self.evaluate_free, np.linalg.lstsq(self.free, first - self.known, rcond=None)[0], max_iter)
+        if not converged and start is not None and steps < max_iter: # stuck far out, where the likelihood is level
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                own = self.fit(max_iter=max_iter, cov_type=cov_type)
+            if own.converged or own.llf >= self.evaluate_free(phi)[0]:
+                phi, converged, steps = np.linalg.lstsq(self.free, own.theta - self.known, rcond=None)[0], own.converged, steps + own.iterations
         if not converged:
             warnings.warn(f"{type(self).__name__} did not converge in {steps} steps. Give start= near the optimum, a larger max_iter=, or a simpler model; "
                           "with a ridge in the likelihood a penalty= or fixed= helps.", ConvergenceWarning, stacklevel=2)
@@ -363,7 +370,7 @@ def deviations(covariance: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.sqrt(np.diag(covariance))
 
-# %% ../../nbs/05a_fitting.ipynb #d52a2382
+# %% ../../nbs/05a_fitting.ipynb #305e1673
 @dataclass(frozen=True, eq=False)
 class TimingResults:
     "A fitted model of return, in statsmodels' manner."
@@ -460,7 +467,8 @@ class TimingResults:
         "What speaks against the estimates: no convergence, a parameter that the data do not tell, an optimum at a bound."
         k, said = len(self.model.names), []
         if not self.converged:
-            said.append("The search did not converge: do not use these estimates.")
+            said.append("The search did not converge: do not use these estimates. Give fit() a start= near the optimum or a larger max_iter=, hold a parameter by penalty= or fixed=, "
+                        "or take a model with fewer parameters.")
         error, sought = deviations(self._cov_logs), np.abs(self.model.free).sum(axis=1) > 0
         edge = [n for n, v, f in zip(self.model.names, self.theta[:k], sought[:k], strict=True) if f and abs(v) > 9]
         if edge:
@@ -468,7 +476,8 @@ class TimingResults:
                         "a model with fewer parameters says the same.")
         loose = [n for n, s, f in zip(self.names, error, sought, strict=True) if f and n not in edge and (n in self.flat or (n in self.model.names and not 0 < s < 1))]
         if loose:
-            said.append(f"The data hardly tell {', '.join(loose)}: the likelihood is a ridge there. Forecasts may be good all the same; the parameter is not.")
+            said.append(f"The data hardly tell {', '.join(loose)}: the likelihood is a ridge there. Forecasts may be good all the same; the parameter is not. "
+                        "A longer log, fixed= or penalty= settle it.")
         return said
 
     def summary(self, alpha: float = 0.05) -> Summary:

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BANDS', 'fit_spend', 'CustomerOutlook', 'value_columns', 'predict_customers']
 
-# %% ../../nbs/05j_outlook.ipynb #27c70568
+# %% ../../nbs/05j_outlook.ipynb #8d69ee08
 from dataclasses import dataclass
 from datetime import date
 import warnings
@@ -22,6 +22,7 @@ from .pareto import ParetoNBD
 from .predictive import WORDS, next_visit, predict_visits
 from .spend import GammaGamma, SpendResults, clv
 from .summary import customer_summary, days_of
+from .varying import VaryingParetoNBD
 
 # %% ../../nbs/05j_outlook.ipynb #4f231c99
 def fit_spend(summary: pd.DataFrame) -> tuple[SpendResults | None, pd.Series, list[str]]: # model, whose spend it may tell, notes
@@ -82,7 +83,7 @@ class CustomerOutlook:
         ax.legend(frameon=False)
         return ax
 
-# %% ../../nbs/05j_outlook.ipynb #6aeba937
+# %% ../../nbs/05j_outlook.ipynb #48081367
 def value_columns(fitted: TimingResults, summary: pd.DataFrame, years: float, margin: float, discount: float, alpha: float, draws: int) -> tuple[pd.DataFrame, SpendResults | None, list[str]]:
     "`spend, value, value_lower, value_upper` of each customer, missing where they cannot be told; the spend model; notes."
     spend, told, notes = fit_spend(summary)
@@ -112,7 +113,9 @@ def predict_customers(
     visits_upper` (where one person's visits lie); `next_visit, next_lower, next_upper` (local dates, missing where they are not reached)
     and `never`; `spend` at a visit, `value` with `value_lower, value_upper` (how sure the expectation is); `band`.
     Raises ValueError for arguments that are none, or a log without a customer who bought."""
-    summary = customer_summary(shop, unit, as_of=as_of)
+    if issubclass(model, VaryingParetoNBD):
+        raise ValueError(f"model={model.__name__} needs covariates for the time ahead, which a log does not hold. Fit it to the log and its periods, and use predict(horizon, periods=…) of its results.")
+    summary = customer_summary(shop, unit, as_of=as_of, gaps="log_gaps" in model.columns)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # doubts become notes
         fitted = model(summary).fit()

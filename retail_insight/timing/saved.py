@@ -6,7 +6,7 @@
 __all__ = ['FUNCTIONS', 'KINDS', 'KNOWN', 'DATA', 'encoded', 'decoded', 'check_formula', 'spec_state', 'spec_from', 'save_model',
            'load_model', 'empty_of']
 
-# %% ../../nbs/05i_saved.ipynb #e21e458f
+# %% ../../nbs/05i_saved.ipynb #1c55df2e
 from pathlib import Path
 from typing import Any
 import ast
@@ -24,6 +24,7 @@ from .fitting import NBD, TimingModel, TimingResults
 from .geometric import BGCNBD, BGNBD, MBGNBD
 from .pareto import GGomNBD, ParetoNBD
 from .spend import GammaGamma
+from .varying import VaryingParetoNBD
 
 # %% ../../nbs/05i_saved.ipynb #0d21d3fe
 def encoded(value: Any) -> Any: # what JSON holds
@@ -91,9 +92,9 @@ def spec_from(state: dict[str, Any]) -> ModelSpec:
                for f, levels in state["levels"].items()}
     return ModelSpec(formula=Formula(state["formula"]), transform_state=state["transform_state"], encoder_state=encoder, na_action="ignore", output="pandas", materializer="pandas")
 
-# %% ../../nbs/05i_saved.ipynb #ae894bd2
-KNOWN = {m.__name__: m for m in (NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD, GGomNBD, GammaGamma, BGBB, ShiftedBetaGeometric)}
-DATA = {"frame", "data", "z", "weights", "place", "specs", "everyone"}
+# %% ../../nbs/05i_saved.ipynb #5bbd82fe
+KNOWN = {m.__name__: m for m in (NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD, GGomNBD, VaryingParetoNBD, GammaGamma, BGBB, ShiftedBetaGeometric)}
+DATA = {"frame", "data", "z", "weights", "place", "specs", "everyone", "birth", "periods", "both", "pieces", "at_visits"}
 
 def save_model(
     fitted: TimingResults,
@@ -101,14 +102,14 @@ def save_model(
 ) -> Path:
     """Write a fitted model to a JSON file that holds no customer and no code.
 
-    Raises ValueError for a model that needs its data to predict, or whose formula cannot be written down."""
+    Raises ValueError for a model of another kind, or whose formula cannot be written down."""
     model, target = fitted.model, Path(path)
     name = type(model).__name__
     if KNOWN.get(name) is not type(model):
-        raise ValueError(f"{name} cannot be saved: it needs its data to predict. These can: {', '.join(KNOWN)}.")
+        raise ValueError(f"{name} cannot be saved: it is none of the models of this package. These can: {', '.join(KNOWN)}.")
     try:
         state = {"format": "retail_insight.timing 1", "model": name, "options": encoded({k: v for k, v in vars(model).items() if k not in DATA}),
-                 "specs": {p: encoded(spec_state(s)) for p, s in model.specs.items()}, "attrs": encoded({k: v for k, v in model.frame.attrs.items() if isinstance(v, (str, int, float))}),
+                 "specs": {p: encoded(spec_state(s)) for p, s in model.specs.items() if s is not None}, "attrs": encoded({k: v for k, v in model.frame.attrs.items() if isinstance(v, (str, int, float))}),
                  "theta": encoded(fitted.theta), "fit": encoded([fitted.converged, fitted.iterations, fitted.cov_type]), "customers": [fitted.nobs, len(model.weights)],
                  "at": encoded(fitted._at), "covariance": encoded(fitted._cov_logs)}
     except TypeError as error:

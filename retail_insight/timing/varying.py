@@ -324,7 +324,7 @@ def expected_ahead(theta: np.ndarray, pieces: Pieces, rate: np.ndarray, hazard: 
     stay = np.where(ahead, np.exp(np.where(ahead, kept, 0)) * time_left(np.full(len(at), s), at / b, length), 0)
     return (r + x) / until_cut * np.bincount(owner, a * stay, minlength=len(x))
 
-# %% ../../nbs/05d_varying.ipynb #0bbd9ff4
+# %% ../../nbs/05d_varying.ipynb #b14e7315
 class VaryingResults(TimingResults):
     "A fitted model with covariates that change over time."
     model: VaryingParetoNBD
@@ -336,6 +336,8 @@ class VaryingResults(TimingResults):
         `periods` give the covariates from each customer's first visit to the end of the horizon (by default those of the fit, if they
         reach that far); `summary` are other customers than those of the fit. Intervals with `alpha` as in `TimingResults.predict`."""
         check_horizon(horizon, self.model.unit)
+        if self.model.frame.empty and (summary is None or periods is None):
+            raise ValueError("The model was loaded without the customers of its fit. Give summary=, a table of customer_summary, and periods=, their covariates.")
         made = self.model.periods if periods is None else Periods.of(periods, period_days)
         both = self.model.both if periods is None else self.model.columns_of(made)[0]
         frame = self.model.frame if summary is None else check_summary(summary, self.model.columns)
