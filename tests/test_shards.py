@@ -21,18 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retail_insight.contract import ContractError, corner_tables, load_shop
-from retail_insight.contract.shards import (
-    Shard,
-    ShardError,
-    cut_sql,
-    joined,
-    key_columns,
-    key_seeds,
-    map_shards,
-    plan_shards,
-    shard_shop,
-    versions,
-)
+from retail_insight.contract.cutting import Shard, cut_sql, key_columns, key_seeds, plan_shards, shard_shop
+from retail_insight.contract.shards import ShardError, joined, map_shards, versions
 from retail_insight.profile import build_profiles, cut_points, when_and_how_much
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Spark's workers cannot import this file
