@@ -64,12 +64,13 @@ def group_codes(
     table = series[on].astype(str).merge(groups.astype(str), on=on, how="left")
     return pd.factorize(table[rest[0]].fillna("without a group"))[0]
 
-# %% ../../nbs/09f_features.ipynb #236dfdd7
+# %% ../../nbs/09f_features.ipynb #350a03e8
 def covariate_arrays(demand: Demand, steps: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]: # known, seen
     "Covariates as arrays from the panel's first period on. ValueError where what is known ends too early, ContractError for cells ahead that are empty."
     if demand.covariates is None:
         return {}, {}
-    demand.ahead(demand.known, steps)
+    if demand.known:
+        demand.ahead(demand.known, steps)
     periods, held = demand.periods, demand.covariates
     on = np.unique(held["period"].to_numpy())
     first = int(np.searchsorted(on, periods[0].to_datetime64()))
