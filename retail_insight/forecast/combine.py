@@ -6,7 +6,7 @@
 __all__ = ['METHODS', 'flat', 'inverse_weights', 'stacked_weights', 'check_method', 'weights_of', 'weighted', 'CombinedResults',
            'member_table', 'Combined']
 
-# %% ../../nbs/09j_combine.ipynb #b096b89d
+# %% ../../nbs/09j_combine.ipynb #4c294bf1
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .conformal import Already, ConformalResults, Past, calibrate, held_of, past_of, rolled_on, said_at
+from .conformal import Already, ConformalResults, Past, calibrate, held_of, kinds_ahead, past_of, rolled_on, said_at
 from .core import Model, PanelModel, PanelResults, check_steps, panel_of, reasons_of
 
 # %% ../../nbs/09j_combine.ipynb #2645269e
@@ -69,7 +69,7 @@ def weighted(means: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray: # 
     total = share.sum(axis=0)
     return np.where(total > 0, (np.where(there, stack, 0.) * share).sum(axis=0) / np.where(total > 0, total, 1), np.nan)
 
-# %% ../../nbs/09j_combine.ipynb #470cf185
+# %% ../../nbs/09j_combine.ipynb #839eb1e8
 @dataclass(frozen=True, eq=False)
 class CombinedResults(ConformalResults):
     "A weighted mean of models, with a distribution from its own past misses."
@@ -82,7 +82,8 @@ class CombinedResults(ConformalResults):
         rolled = tuple(rolled_on(held, name, demand) for held, name in zip(self.fits or [None] * len(names), names, strict=True))
         matrix = rolled[0].matrix
         expected = weighted([said_at(Already(one), matrix, len(self.expected)) for one in rolled], weights)
-        return replace(self, matrix=matrix, reasons=reasons_of(matrix).replace({"all zero": "all zero: forecast zero"}), expected=expected, fits=rolled)
+        return replace(self, matrix=matrix, reasons=reasons_of(matrix).replace({"all zero": "all zero: forecast zero"}), expected=expected, fits=rolled,
+                       kinds=kinds_ahead(demand, len(expected)))
 
     def summary(self) -> pd.DataFrame:
         "Weight of each member, and how it did at the past origins; the combination last."
@@ -94,7 +95,7 @@ def member_table(names: Sequence[str], pasts: Sequence[Past], weights: np.ndarra
     loss = np.abs(means - units[:, None]).sum(axis=0) / units.sum()
     return pd.DataFrame({"weight": [*weights, 1.], "WAPE": loss}, index=pd.Index([*names, "together"], name="model"))
 
-# %% ../../nbs/09j_combine.ipynb #f6a1d2ae
+# %% ../../nbs/09j_combine.ipynb #9701e3fc
 @dataclass(frozen=True)
 class Combined:
     """Several models in one, their weights from past origins, `steps` apart.
@@ -124,7 +125,7 @@ class Combined:
         "The combination of forecasts that are there already."
         matrix, freq = panel_of(demand)
         found = weights_of(pasts, self.weights)
-        whole = Past(weighted([past.mean for past in pasts], found), pasts[0].units)
+        whole = Past(weighted([past.mean for past in pasts], found), pasts[0].units, pasts[0].kinds)
         reasons = reasons_of(matrix).replace({"all zero": "all zero: forecast zero"})
         return CombinedResults(self.name, matrix, freq, pd.DataFrame(index=matrix.columns), reasons, weighted(now, found), calibrate(whole), whole,
-                               member_table([model.name for model in self.inner], pasts, found, whole))
+                               member_table([model.name for model in self.inner], pasts, found, whole), kinds=kinds_ahead(demand, self.steps))
