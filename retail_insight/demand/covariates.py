@@ -20,7 +20,8 @@ import pandas as pd
 
 from ..contract import ContractError, Shop
 from ..contract.shop import connection
-from .panel import DAYS, Demand
+from .adding import DAYS
+from .panel import Demand
 
 # %% ../../nbs/08b_covariates.ipynb #1f090155
 def slots_of(
