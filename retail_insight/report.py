@@ -175,7 +175,7 @@ def withhold(vs: FourVs, k: int = SMALLEST_GROUP) -> FourVs:
     pareto = vs.pareto.assign(customers=vs.pareto["customers"].mask(few & (vs.pareto.index > 0)))
     return replace(vs, figures=vs.figures.assign(value=vs.figures["value"].mask(hidden)), pareto=pareto)
 
-# %% ../nbs/13_report.ipynb #2efcc0f9
+# %% ../nbs/13_report.ipynb #3f684dac
 WHERE = {"complete_journey": UNIT_GOODS}
 
 def choose_demand(shop: Shop, as_of: date | str | None = None, *, most: int = 300) -> Demand | None: # None where no line can be counted
@@ -187,7 +187,8 @@ def choose_demand(shop: Shop, as_of: date | str | None = None, *, most: int = 30
         return None
     by = "category" if known else "product_id"
     demand = build_demand(shop, by, as_of=day, where=where, cap=48)
-    demand = demand.sold_in(max(1, len(demand.complete().matrix()) // 2))
+    enough = max(1, demand.complete().frame["period"].nunique() // 2)
+    demand = next((kept for weeks in (enough, 1) if len((kept := demand.sold_in(weeks)).frame)), demand)
     largest = demand.matrix().sum().nlargest(most).index
     return type(demand)(demand.frame[demand.frame[by].isin(largest)].reset_index(drop=True), demand.keys, demand.freq, demand.ledger)
 

@@ -322,6 +322,8 @@ def test_a_log_of_returns_has_no_demand_and_categories_that_nobody_bought_do_not
     lines = tables["transactions"]
     back = lines.assign(quantity=-lines["quantity"].abs(), amount=-lines["amount"].abs(), discount=0)
     assert choose_demand(load_shop(back, timestamps="local")) is None
+    once = choose_demand(load_shop(lines.drop_duplicates("customer_id"), timestamps="local")) # nothing is sold in half of the weeks
+    assert once is not None and 1 <= once.matrix().shape[1] <= lines["customer_id"].nunique() + 1
     strangers = tables["products"].assign(product_id=tables["products"]["product_id"] + " of another shop")
     assert choose_demand(load_shop({"transactions": lines, "products": strangers}, timestamps="local")).keys == ("product_id",)
 

@@ -8,7 +8,7 @@ __all__ = ['DEMOGRAPHICS', 'TASTES', 'BUYERS', 'KINDS', 'RIDGE', 'known_demograp
            'boosted', 'OutOfFold', 'out_of_fold', 'tempered', 'fit_temperature', 'temper_folds', 'judge_bands',
            'Attribute', 'reason_not', 'learn_attribute', 'Demographics', 'rows_of', 'plot_gains', 'infer_demographics']
 
-# %% ../../nbs/04d_demographics.ipynb #c5daae22
+# %% ../../nbs/04d_demographics.ipynb #d279969a
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from ..contract import TABLES, ContractError, Shop, resolve_as_of
 from .pattern import consumption_pattern, many
 from .segments import require_scores
-from .taste import TasteIndex, choice_table, count_choices, fit_shapes
+from .taste import TasteIndex, choice_table, count_choices, fit_shapes, told_by
 from ..profile import when_and_how_much
 from ..scoring import ece_floor, expected_calibration_error, paired_bootstrap, plot_calibration
 
@@ -85,7 +85,7 @@ def join_bands(
     to = {band: name for g, name in zip(groups, names, strict=True) for band in g}
     return pd.Series(pd.Categorical([to[b] for b in given], names, ordered=given.cat.ordered), given.index, name=column.name)
 
-# %% ../../nbs/04d_demographics.ipynb #cb18955d
+# %% ../../nbs/04d_demographics.ipynb #48d5e895
 TASTES, BUYERS, KINDS = 15, 50, 1000 # components; of a kind of product: buyers at least, and how many kinds at most
 
 def taste_components(
@@ -95,7 +95,7 @@ def taste_components(
     n: int = TASTES,
 ) -> pd.DataFrame:                   # by `customer_id`: `taste_1, …`, variance one; without columns if nothing is bought by enough
     "Principal components of the log taste index over the kinds of product that many buy."
-    by = next((c for c in ("type", "category") if c in shop.columns("products")), "product_id")
+    by = told_by(shop, ("type", "category"))
     day, choices = resolve_as_of(shop, as_of), count_choices(shop, by, as_of)
     buyers = choices.groupby(by)["customer_id"].size()
     often = buyers[buyers >= BUYERS].sort_values(ascending=False, kind="stable").index[:KINDS]

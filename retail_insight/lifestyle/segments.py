@@ -299,7 +299,7 @@ def segments_of_scores(scores: pd.DataFrame, numbers: Iterable[int], covariances
     names = name_segments(standardised_differences(scores, pd.Series(found, scores.index)), order)
     return Segments(scores, coordinates, mixture, order, names, choice, why_these(choice, cut))
 
-# %% ../../nbs/04c_lifestyle_segments.ipynb #8c9dcecd
+# %% ../../nbs/04c_lifestyle_segments.ipynb #9f87c5f7
 def why_these(choice: pd.DataFrame, cut: int | None) -> str: # `choice`: from `choose_mixture`, one chosen
     "Why these segments, in words."
     row = choice[choice["chosen"]].iloc[0]
@@ -307,8 +307,9 @@ def why_these(choice: pd.DataFrame, cut: int | None) -> str: # `choice`: from `c
     if cut:
         verdict = "found again in bootstrap samples" if row["ari"] >= STABLE else "not found again in bootstrap samples, so they are not to be taken for kinds of people"
         return f"{said} as asked for, {verdict} (median adjusted Rand index {row['ari']:.2f})."
-    return (f"{said}: the best BIC among those found again in bootstrap samples, median adjusted Rand index {row['ari']:.2f}; "
-            f"{many(int((choice['draws'] > 0).sum()) - 1, 'mixture')} with a better BIC {'was' if (choice['draws'] > 0).sum() == 2 else 'were'} not.")
+    better = int((choice["draws"] > 0).sum()) - 1
+    return (f"{said}: the best BIC among those found again in bootstrap samples, median adjusted Rand index {row['ari']:.2f}"
+            + (f"; {many(better, 'mixture')} with a better BIC {'was' if better == 1 else 'were'} not." if better else "."))
 
 # %% ../../nbs/04c_lifestyle_segments.ipynb #f8b0d78b
 def why_none(choice: pd.DataFrame) -> str: # `choice`: from `choose_mixture`, nothing chosen

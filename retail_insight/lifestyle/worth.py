@@ -72,15 +72,18 @@ def foresee_buying(x: np.ndarray, y: np.ndarray, ahead: np.ndarray) -> np.ndarra
         return np.full(len(ahead), y.mean())
     return LogisticRegression(C=1 / RIDGE, solver="newton-cholesky", tol=1e-6).fit(x, y).predict_proba(ahead)[:, 1]
 
-# %% ../../nbs/04e_second_tier_value.ipynb #c1b208e6
+# %% ../../nbs/04e_second_tier_value.ipynb #af6c5799
 def spend_deviance(spent: np.ndarray, expected: np.ndarray) -> np.ndarray: # by customer, square roots of money
     "Unit deviance of the Tweedie family with variance power 1.5."
     return 4 * (np.sqrt(expected) + spent / np.sqrt(expected) - 2 * np.sqrt(spent))
 
 def foresee_spend(x: np.ndarray, spent: np.ndarray, ahead: np.ndarray) -> np.ndarray: # money
-    "Expected spend for each row ahead; columns that did not vary while learning say nothing."
-    said = x.any(axis=0)
-    x, ahead = x[:, said], ahead[:, said]
+    "Expected spend for each row ahead; what did not vary while learning says nothing, and what was said twice counts once."
+    if not spent.any(): # nobody came back while learning
+        return np.full(len(ahead), .01)
+    _, size, turn = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    free = turn[size > 1e-8 * max(1., size.max(initial=0))].T
+    x, ahead = x @ free, ahead @ free
     family = sm.families.Tweedie(link=sm.families.links.Log(), var_power=1.5)
     fitted = sm.GLM(spent, np.column_stack([np.ones(len(x)), x]), family=family).fit()
     return np.maximum(fitted.predict(np.column_stack([np.ones(len(ahead)), ahead])), .01)

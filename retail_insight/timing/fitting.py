@@ -370,7 +370,7 @@ def deviations(covariance: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         return np.sqrt(np.diag(covariance))
 
-# %% ../../nbs/05a_fitting.ipynb #305e1673
+# %% ../../nbs/05a_fitting.ipynb #9c70db3c
 @dataclass(frozen=True, eq=False)
 class TimingResults:
     "A fitted model of return, in statsmodels' manner."
@@ -443,7 +443,8 @@ class TimingResults:
         "Intervals; those of natural parameters are formed on their logarithms."
         k, half = len(self.model.names), stats.norm.ppf(1 - alpha / 2) * deviations(self._cov_logs)
         ends = np.c_[self.theta - half, self.theta + half]
-        ends[:k] = np.exp(ends[:k])
+        with np.errstate(over="ignore"): # an end beyond all numbers is infinity
+            ends[:k] = np.exp(ends[:k])
         return pd.DataFrame(ends, index=self.names, columns=["lower", "upper"])
 
     def table(self, alpha: float = 0.05) -> pd.DataFrame:

@@ -24,11 +24,11 @@ from .spend import GammaGamma, SpendResults, clv
 from .summary import customer_summary, days_of
 from .varying import VaryingParetoNBD
 
-# %% ../../nbs/05j_outlook.ipynb #4f231c99
+# %% ../../nbs/05j_outlook.ipynb #8dceb795
 def fit_spend(summary: pd.DataFrame) -> tuple[SpendResults | None, pd.Series, list[str]]: # model, whose spend it may tell, notes
     "The spend model on the customers whose spend can be told, and why the others' cannot."
     odd = (summary["frequency"] > 0) & ~(summary["mean_spend"] > 0)
-    notes = [] if not odd.any() else [f"{int(odd.sum())} of {len(odd)} customers have a mean spend of zero or less over their repeat visits, first {odd.idxmax()!r}: they get no value. Count returns apart from purchases."]
+    notes = [] if not odd.any() else [f"{int(odd.sum())} of {len(odd)} customers have a mean spend of zero or less over their repeat visits: they get no value. Count returns apart from purchases."]
     if not ((summary["frequency"] > 0) & ~odd).any():
         return None, ~odd, [*notes, "Nobody with a positive spend came back, so there is no value. Choose a longer log."]
     with warnings.catch_warnings():
