@@ -80,7 +80,7 @@ def covariate_arrays(demand: Demand, steps: int) -> tuple[dict[str, np.ndarray],
     known = {c: np.nan_to_num(v[:, :len(periods) + steps]) for c, v in dense.items() if c in demand.known}
     return known, {c: v[:, :len(periods)] for c, v in dense.items() if c not in demand.known}
 
-# %% ../../nbs/09f_features.ipynb #6ee65c9e
+# %% ../../nbs/09f_features.ipynb #efe84084
 def weekdays(periods: pd.DatetimeIndex, steps: int, freq: str) -> dict[str, np.ndarray]: # by name: periods + steps
     "1 on that weekday, of days; nothing of weeks. Sunday is what the others are compared with."
     if freq != "D":
@@ -88,10 +88,10 @@ def weekdays(periods: pd.DatetimeIndex, steps: int, freq: str) -> dict[str, np.n
     days = pd.date_range(periods[0], periods=len(periods) + steps, freq=pd.Timedelta(days=DAYS[freq])).day_of_week.to_numpy()
     return {name: (days == i).astype(float) for i, name in enumerate(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday"))}
 
-def month_starts(periods: pd.DatetimeIndex, steps: int, freq: str) -> dict[str, np.ndarray]: # by name: periods + steps
-    "Share of each period's days that are the first seven of a month; nothing before 91 days."
+def month_starts(periods: pd.DatetimeIndex, steps: int, freq: str, least: int = 91) -> dict[str, np.ndarray]: # by name: periods + steps
+    "Share of each period's days that are the first seven of a month; nothing before so many days."
     length = DAYS[freq]
-    if len(periods) * length < 91:
+    if len(periods) * length < least:
         return {}
     days = pd.date_range(periods[0], periods=(len(periods) + steps) * length).day.to_numpy()
     return {"start_of_month": (days <= 7).reshape(-1, length).mean(axis=1)}
@@ -103,11 +103,12 @@ def first_periods(values: np.ndarray, length: int) -> np.ndarray: # series
     sale = np.where(sold.any(axis=1), sold.argmax(axis=1), row)
     return np.where(sale - row >= 56 // length, sale, row)
 
-# %% ../../nbs/09f_features.ipynb #5dc905e1
+# %% ../../nbs/09f_features.ipynb #44c7cb99
 def grid_of(
     demand: Demand | pd.DataFrame,
     steps: int,
     groups: pd.DataFrame | None = None, # see `group_codes`
+    least: int = 91,                    # days, see `month_starts`
 ) -> Grid:
     "The arrays of a panel, whole periods only. Errors of `covariate_arrays` and `group_codes`."
     matrix, freq = panel_of(demand)
@@ -116,7 +117,7 @@ def grid_of(
     begun = first_periods(values, DAYS[freq])
     known, seen = covariate_arrays(demand.complete(), steps) if isinstance(demand, Demand) else ({}, {})
     at = pd.DatetimeIndex(matrix.index)
-    dates = weekdays(at, steps, freq) | month_starts(at, steps, freq)
+    dates = weekdays(at, steps, freq) | month_starts(at, steps, freq, least)
     known = known | {name: np.broadcast_to(day, (len(values), len(day))) for name, day in dates.items()}
     series = matrix.columns.to_frame(index=False) if not isinstance(demand, Demand) else demand.series
     return Grid(np.where(fine, np.maximum(values, 0), 0.), begun, known, seen, group_codes(series, groups), matrix, freq, reasons_of(matrix), steps)
@@ -439,13 +440,14 @@ def lifts_again(grid: Grid, rule: LiftRule) -> tuple[Lifts, np.ndarray]: # and t
     chosen, x = drivers_of(grid, rule.drivers)
     return filter_lifts(grid.logs, x[:, :grid.size[1]], drivers=chosen, common=rule.common, start=(rule.level, rule.apart), drift=rule.drift, tau=rule.tau), x
 
-# %% ../../nbs/09f_features.ipynb #af1837e6
+# %% ../../nbs/09f_features.ipynb #4dc61366
 def grid_after(held: Grid, demand: Demand | pd.DataFrame) -> Grid:
     "The arrays of a longer panel, given whole or from where `held` ends. ValueError for another panel or other covariates."
     matrix = check_roll(held.matrix, demand)
-    new = grid_of(demand if isinstance(demand, Demand) else matrix, held.steps)
+    new = grid_of(demand if isinstance(demand, Demand) else matrix, held.steps, least=0)
     if lost := [name for name in (*held.known, *held.seen) if name not in (*new.known, *new.seen)]:
         raise ValueError(f"roll: the panel lacks the covariates {lost}. Give a `Demand` that has them for the new periods and the {held.steps} after them.")
+    new = replace(new, known={c: new.known[c] for c in held.known})
     if new.size[1] < len(matrix):
         n = held.size[1]
         known, seen = ({c: np.concatenate([v[:, :n], new_[c]], axis=1) for c, v in old.items()} for old, new_ in ((held.known, new.known), (held.seen, new.seen)))
