@@ -23,7 +23,7 @@ from ..contract import ContractError, Shop, resolve_as_of
 from .growth import as_levels, check_levels
 from .segments import UNKNOWN, TableResults, lines_by, wilson
 
-# %% ../../nbs/02g_cross.ipynb #61ce3d0b
+# %% ../../nbs/02g_cross.ipynb #44d026bc
 MASKS = """
     WITH lines AS ({lines}),
     each AS (SELECT customer_id, list_position($groups, g0::VARCHAR) AS place, sum(amount) AS spend FROM lines
@@ -32,6 +32,7 @@ MASKS = """
                      coalesce(sum(spend) FILTER (place > 0), 0) AS spend FROM each GROUP BY customer_id)
     SELECT mask, count(*) AS customers, sum(spend)::DOUBLE AS spend FROM masks GROUP BY mask ORDER BY customers DESC, mask"""
 
+# %% ../../nbs/02g_cross.ipynb #46c9e365
 @dataclass(frozen=True, eq=False)
 class CrossShop(TableResults):
     "Customers by the exact combination of groups that they bought from."
@@ -88,9 +89,10 @@ class CrossShop(TableResults):
         ax.spines[:].set_visible(False)
         ax.tick_params(length=0)
 
-# %% ../../nbs/02g_cross.ipynb #20d48640
+# %% ../../nbs/02g_cross.ipynb #a7e677d6
 NOWHERE = "(none of them)"
 
+# %% ../../nbs/02g_cross.ipynb #81c34174
 def cross_shop(
     shop: Shop,
     groups: Sequence[str],   # 2 to 20 levels of `by`
@@ -116,7 +118,7 @@ def cross_shop(
                         share_of_spend=rows["spend"] / rows["spend"].sum())
     return CrossShop(table.set_index(pd.Index(label, name="combination")), names, alpha, day)
 
-# %% ../../nbs/02g_cross.ipynb #cc59d695
+# %% ../../nbs/02g_cross.ipynb #e3b7f67b
 STEPS = """
     WITH lines AS ({lines}),
     firsts AS (SELECT customer_id, g0::VARCHAR AS item, min(local_date) AS day FROM lines
@@ -129,6 +131,7 @@ STEPS = """
     SELECT from_item, to_item, count(*) AS customers, any_value(movers) AS movers FROM moved JOIN totals USING (from_item)
     GROUP BY from_item, to_item HAVING count(*) >= $least ORDER BY customers DESC, from_item, to_item"""
 
+# %% ../../nbs/02g_cross.ipynb #d3128554
 @dataclass(frozen=True, eq=False)
 class PurchasePath(TableResults):
     "Which group customers add after which."
@@ -166,7 +169,7 @@ def purchase_path(
     lower, upper = wilson(rows["customers"], rows["movers"], alpha) if len(rows) else (np.zeros(0), np.zeros(0))
     return PurchasePath(rows.assign(probability=rows["customers"] / rows["movers"], lower=lower, upper=upper), alpha, day)
 
-# %% ../../nbs/02g_cross.ipynb #b5702cc5
+# %% ../../nbs/02g_cross.ipynb #20c2033b
 @dataclass(frozen=True, eq=False)
 class CompositeRank(TableResults):
     "Items ranked by several figures at once."
@@ -188,6 +191,7 @@ class CompositeRank(TableResults):
         ax.set(xlabel="rank (bar: with any one figure left out)")
         return ax
 
+# %% ../../nbs/02g_cross.ipynb #c7cd433f
 def kendalls_w(ranks: np.ndarray) -> tuple[float, float]: # items by figures, mean ranks for ties; W and its p-value
     "Kendall's coefficient of concordance, corrected for ties, with the chi-squared approximation."
     n, m = ranks.shape
@@ -198,9 +202,10 @@ def kendalls_w(ranks: np.ndarray) -> tuple[float, float]: # items by figures, me
     w = (12 * (ranks.sum(axis=1)**2).sum() - 3 * m**2 * n * (n + 1)**2) / room
     return float(w), float(stats.chi2.sf(m * (n - 1) * w, n - 1))
 
-# %% ../../nbs/02g_cross.ipynb #bb5f99c9
+# %% ../../nbs/02g_cross.ipynb #d55f9156
 HOW = ("mean", "min", "max", "sum")
 
+# %% ../../nbs/02g_cross.ipynb #1f683100
 def composite_rank(
     frame: pd.DataFrame,          # a row for each item
     columns: Mapping[str, str],   # figure: which is better, "high" or "low"
@@ -229,7 +234,7 @@ def composite_rank(
         return CompositeRank(table, np.nan, np.nan)
     return CompositeRank(table, *kendalls_w(figures.rank().mul([1 if v == "high" else -1 for v in columns.values()]).rank().to_numpy()))
 
-# %% ../../nbs/02g_cross.ipynb #48a7ecc5
+# %% ../../nbs/02g_cross.ipynb #ba264451
 EARTH_KM = 6371.0088 # mean radius
 
 def distance_km(
@@ -243,6 +248,7 @@ def distance_km(
     half = np.sin((c - a) / 2)**2 + np.cos(a) * np.cos(c) * np.sin((d - b) / 2)**2
     return 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
 
+# %% ../../nbs/02g_cross.ipynb #58e6813f
 def nearest_store(
     shop: Shop, # with `latitude` and `longitude` in its customers and stores
 ) -> pd.DataFrame: # by `customer_id`: `store_id`, `km`; empty where a customer has no coordinates

@@ -110,7 +110,7 @@ def build_cohorts(
                         partial=newest & (pd.Timestamp(day) < pd.Timestamp(after) - pd.Timedelta(days=1)))
     return Cohorts(table[["customers", "active", "retention", "lower", "upper", "spend", "truncated", "partial"]], freq, alpha, day)
 
-# %% ../../nbs/02e_revenue.ipynb #ded2f2d7
+# %% ../../nbs/02e_revenue.ipynb #de2111aa
 FACTORS = ["customers", "visits per customer", "items per visit", "price per item"]
 
 def log_mean(a: np.ndarray, b: np.ndarray) -> np.ndarray: # of positive numbers
@@ -136,9 +136,10 @@ def shapley(first: np.ndarray, second: np.ndarray) -> np.ndarray: # rows of fact
                 made[:, factor] += weight * (second[:, factor] - first[:, factor]) * np.delete(mixed, factor, axis=1).prod(axis=1)
     return made
 
+# %% ../../nbs/02e_revenue.ipynb #16d8f94e
 METHODS = {"lmdi": lmdi, "shapley": shapley}
 
-# %% ../../nbs/02e_revenue.ipynb #2ec3bfaf
+# %% ../../nbs/02e_revenue.ipynb #7a674fcb
 Period = tuple[date | str, date | str] # first and last day, both inclusive
 
 def checked_periods(first: Period, second: Period) -> dict[str, date]: # `a0, a1, b0, b1`
@@ -160,6 +161,7 @@ TREE = """
            coalesce(sum(spend) FILTER (early), 0) AS spend_1, coalesce(sum(spend) FILTER (NOT early), 0) AS spend_2
     FROM days GROUP BY ALL ORDER BY ALL"""
 
+# %% ../../nbs/02e_revenue.ipynb #8f29f3f8
 def tree_sums(shop: Shop, first: Period, second: Period, items: str, by: str | None = None) -> pd.DataFrame:
     "Visits, items and spend of each customer (and level) in both periods; the anonymous in a row of their own."
     if items not in ("units", "lines"):
@@ -222,7 +224,7 @@ class RevenueTree(TableResults):
         ax.set(xlabel="contribution to the change of revenue")
         return ax
 
-# %% ../../nbs/02e_revenue.ipynb #68592162
+# %% ../../nbs/02e_revenue.ipynb #04cae94b
 def money_scale(shop: Shop) -> int: # 2 for dollars
     "Decimals of the shop's currency."
     relation = shop.relation("SELECT amount FROM transactions LIMIT 0")
@@ -233,6 +235,7 @@ def positive_factors(shares: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     "Which rows can be decomposed: all factors of both periods above zero."
     return np.all([np.isfinite(f) & (f > 0) for f in shares], axis=(0, 2))
 
+# %% ../../nbs/02e_revenue.ipynb #e9192bfd
 def revenue_tree(
     shop: Shop,
     first: Period,
@@ -383,7 +386,7 @@ def gain_loss(
             raise ValueError(f"the {name} period, {low} to {high}, has 0 lines. Choose a period within the log.")
     return GainLoss(gain_table(rows, alpha, money_scale(shop)), float(rows["f1"].sum()), float(rows["f2"].sum()), ", ".join(mine) or "everything", alpha)
 
-# %% ../../nbs/02e_revenue.ipynb #2244c0db
+# %% ../../nbs/02e_revenue.ipynb #302d5379
 def as_levels(levels: str | Sequence[str] | None) -> list[str]:
     "One level, several or none, as a list of texts."
     return [] if levels is None else [levels] if isinstance(levels, str) else [str(x) for x in levels]
@@ -397,6 +400,7 @@ def check_levels(shop: Shop, lines: str, by: str, levels: Sequence[str], day: da
     if gone:
         raise ValueError(f"{by}: {len(gone)} of {len(levels)} levels have no line, the first {gone[0]!r}. There are, for example: {', '.join(held.dropna().head(8))}.")
 
+# %% ../../nbs/02e_revenue.ipynb #604059ed
 def gain_table(rows: pd.DataFrame, alpha: float, scale: int) -> pd.DataFrame:
     "Movements with normal intervals, the anonymous, and the whole."
     blank = dict.fromkeys(map(str, rows.columns), 0.)
@@ -453,7 +457,7 @@ class CustomerDistribution(TableResults):
         ax.legend(frameon=False, loc="lower right")
         return ax
 
-# %% ../../nbs/02e_revenue.ipynb #86661b42
+# %% ../../nbs/02e_revenue.ipynb #c391a4e2
 SPREAD = """
     WITH days AS (SELECT DISTINCT customer_id, local_date FROM transactions WHERE customer_id IS NOT NULL AND local_date <= $as_of),
     gaps AS (SELECT *, local_date - lag(local_date) OVER (PARTITION BY customer_id ORDER BY local_date) AS gap FROM days),
@@ -472,6 +476,7 @@ def spread_over_customers(shop: Shop, figure: str, what: str, as_of: date | str 
     table = table.assign(share=table["customers"] / n, at_most=steps / n, lower=lower, upper=upper)
     return CustomerDistribution(table, what, int(rows["customers"].sum() - n), alpha, day)
 
+# %% ../../nbs/02e_revenue.ipynb #3472e0c0
 def purchases_per_customer(
     shop: Shop,
     *,
@@ -493,7 +498,7 @@ def days_between_purchases(
         raise ValueError(f"statistic={statistic!r} is not known. Use median or mean.")
     return spread_over_customers(shop, f"{statistic}(gap)", f"days between visits ({statistic} of each customer)", as_of, alpha)
 
-# %% ../../nbs/02e_revenue.ipynb #348c042c
+# %% ../../nbs/02e_revenue.ipynb #6b410eef
 CHURN = """
     WITH days AS (SELECT DISTINCT customer_id, local_date FROM transactions WHERE customer_id IS NOT NULL AND local_date <= $as_of),
     numbered AS (
@@ -503,6 +508,7 @@ CHURN = """
     SELECT n AS visit, count(*) AS customers, count(*) FILTER (next IS NULL OR next - local_date > $wait) AS churned
     FROM steady WHERE $as_of::DATE - local_date >= $wait GROUP BY n ORDER BY n"""
 
+# %% ../../nbs/02e_revenue.ipynb #bb363168
 @dataclass(frozen=True, eq=False)
 class ChurnCurve(TableResults):
     "The share of customers who did not come again within a wait, by number of visits."

@@ -70,7 +70,7 @@ def cell_ranges(
     ends = [[linprog(sign * np.eye(len(cells))[c], A_eq=sums, b_eq=totals, bounds=(0, None)).fun * sign for sign in (1, -1)] for c in range(len(cells))]
     return np.array(ends).reshape(-1, 2)
 
-# %% ../../nbs/02h_publish.ipynb #0a22ba0e
+# %% ../../nbs/02h_publish.ipynb #3eb3fbe8
 def suppress_cells(
     counts: pd.DataFrame, # people, rows by columns
     *,
@@ -87,6 +87,7 @@ def suppress_cells(
     shown = kept.astype(float).where(~hidden)
     return shown.assign(total=cells.sum(axis=1)).pipe(lambda t: pd.concat([t, pd.DataFrame([[*cells.sum(axis=0), cells.sum()]], index=["total"], columns=t.columns)]))
 
+# %% ../../nbs/02h_publish.ipynb #75ae0a93
 def tighter(cells: np.ndarray, hidden: np.ndarray, k: int) -> tuple[int, int] | None:
     "The next cell to hide: the smallest one beside the hidden cell that is known best, or none if each is vague enough."
     ranges, at = cell_ranges(cells, hidden), np.argwhere(hidden)
@@ -101,7 +102,7 @@ def tighter(cells: np.ndarray, hidden: np.ndarray, k: int) -> tuple[int, int] | 
             return int(i), int(j)
     return next(((int(i), int(j)) for i, j in np.argwhere(~hidden & (cells > 0))), None) if (width < k - 1e-6).any() else None
 
-# %% ../../nbs/02h_publish.ipynb #a0cd612c
+# %% ../../nbs/02h_publish.ipynb #7d5824d9
 NAMES = ("main_store", "main_channel") # may be numbers in the source, and are names all the same
 
 def ladder(column: pd.Series) -> list[pd.Series]: # of texts, from what says most to `*`
@@ -121,6 +122,7 @@ def joined(column: pd.Series, size: int) -> pd.Series:
     said = [bands[i] if size == 1 else f"{bands[i - i % size]} to {bands[min(i - i % size + size, len(bands)) - 1]}" for i in range(len(bands))]
     return pd.Series(np.array([*said, "unknown"], dtype=object)[column.cat.codes], index=column.index)
 
+# %% ../../nbs/02h_publish.ipynb #d344bc54
 def doublings(column: pd.Series, step: int) -> pd.Series:
     "Bands between powers of `2 ** step`; a share is told in hundredths."
     values = column.to_numpy(float) * (100 if str(column.name).endswith("_share") else 1)

@@ -28,7 +28,7 @@ from ..contract import Shop, resolve_as_of
 from .growth import as_levels, check_levels
 from .segments import UNKNOWN, TableResults, lines_by, wilson
 
-# %% ../../nbs/02f_products.ipynb #14b27af2
+# %% ../../nbs/02f_products.ipynb #c755591a
 PENETRATION = """
     WITH lines AS ({lines}),
     days AS (SELECT customer_id, g0, local_date, sum(amount) AS spend FROM lines WHERE customer_id IS NOT NULL AND quantity > 0 GROUP BY ALL),
@@ -40,6 +40,7 @@ PENETRATION = """
            count(*) FILTER ($as_of::DATE - first >= $wait AND second - first <= $limit) AS repeaters
     FROM each GROUP BY g0 ORDER BY buyers DESC, level"""
 
+# %% ../../nbs/02f_products.ipynb #3b6fd593
 @dataclass(frozen=True, eq=False)
 class Penetration(TableResults):
     "How many customers buy each level, and how many of them again."
@@ -258,7 +259,7 @@ def adjusted_among(p: np.ndarray, tests: int) -> np.ndarray: # p-values of those
     made[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return made
 
-# %% ../../nbs/02f_products.ipynb #6ddfae4d
+# %% ../../nbs/02f_products.ipynb #d0d1921a
 def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> pd.DataFrame: # `item_1, item_2, n_1, n_2, both`
     "Support, confidence, lift with its interval, exact p-values and their adjustment."
     both, n1, n2 = (pairs[c].to_numpy(float) for c in ("both", "n_1", "n_2"))
@@ -269,6 +270,7 @@ def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> p
     table = pairs.assign(support=both / baskets, confidence_12=both / n1, confidence_21=both / n2, lift=lift, lower=lift / far, upper=lift * far, p=p)
     return table.assign(q=adjusted_among(p, tests)).sort_values(["q", "lift"], ascending=[True, False], ignore_index=True)
 
+# %% ../../nbs/02f_products.ipynb #a08b0e19
 @dataclass(frozen=True, eq=False)
 class ProductAssociation(TableResults):
     "Pairs of items that are bought together, and whether that is more than chance."
@@ -304,9 +306,10 @@ class ProductAssociation(TableResults):
         ax.set(xlabel="lift (chance = 1)")
         return ax
 
-# %% ../../nbs/02f_products.ipynb #cf2e390a
+# %% ../../nbs/02f_products.ipynb #d0854791
 UNITS = {"receipt": "transaction_id", "customer": "customer_id"}
 
+# %% ../../nbs/02f_products.ipynb #ede151a1
 def product_association(
     shop: Shop,
     *,
@@ -332,7 +335,7 @@ def product_association(
     tests = items * (items - 1) // 2
     return ProductAssociation(rule_table(pairs, baskets, tests, alpha), baskets, items, tests, alpha, day)
 
-# %% ../../nbs/02f_products.ipynb #44e06e10
+# %% ../../nbs/02f_products.ipynb #924c7bc4
 PRICED = """
     lines AS ({lines}),
     sold AS (SELECT * FROM lines WHERE quantity > 0 AND amount > 0 AND g0 IS NOT NULL),
@@ -352,6 +355,7 @@ BANDED = """
     goods AS (SELECT level, band, count(*) AS products, min(price) AS lowest, max(price) AS highest FROM placed GROUP BY ALL)
     SELECT * FROM parts JOIN goods USING (level, band) JOIN sums USING (level) ORDER BY level, band"""
 
+# %% ../../nbs/02f_products.ipynb #24a03c8e
 def band_cuts(prices: np.ndarray, bands: int, method: str, seed: int = 0) -> np.ndarray: # rising; fewer than bands - 1 where prices are few
     "Where one category's prices are cut."
     levels = np.unique(prices)

@@ -19,10 +19,11 @@ from ..contract import TABLES, Shop, resolve_as_of
 from .customers import PERIOD_DAYS, customer_rows
 from .worth import cut_points, rfm_scores, rfm_segment, spend_scores, wallet_share
 
-# %% ../../nbs/02b_profiles.ipynb #f0370a57
+# %% ../../nbs/02b_profiles.ipynb #2e4ec5dd
 FIGURES = ["recency_days", "tenure_days", "visits", "median_gap_days", "regularity", "lines", "spend", "mean_basket", "products", "effective_categories",
            "own_brand_share", "discount_share", "promotion_share", "main_store_share", "category_reach"]
 
+# %% ../../nbs/02b_profiles.ipynb #cf063dc1
 @dataclass(frozen=True, eq=False)
 class Profiles:
     """First-tier profiles: one row a customer, as of a day.

@@ -78,7 +78,7 @@ def bound_segments(segments: pd.Series) -> dict[str, Any]: # parameters for `SEG
 
 SEGS = "segs AS (SELECT unnest($who) AS customer_id, unnest($label) AS segment)"
 
-# %% ../../nbs/02d_segments.ipynb #7c0af697
+# %% ../../nbs/02d_segments.ipynb #8b126824
 VALUES = {"spend": "sum(amount)::DOUBLE", "customers": "1.0::DOUBLE", "lines": "count(*)::DOUBLE", "visits": "count(DISTINCT local_date)::DOUBLE"}
 
 MOMENTS = """
@@ -91,6 +91,7 @@ MOMENTS = """
     UNION ALL BY NAME
     SELECT segment, count(*) AS buyers, sum(y) AS y, sum(y * y) AS yy, true AS whole FROM placed GROUP BY ALL"""
 
+# %% ../../nbs/02d_segments.ipynb #00220295
 def index_moments(
     shop: Shop,
     segments: pd.Series, # from `segment_of`
@@ -207,7 +208,7 @@ def segment_index(
     every = levels.reindex(grid.get_level_values("level")).set_axis(grid).assign(**totals[["y", "yy"]].sum())
     return SegmentIndex(index_table(inside, every, value, alpha), by, value, alpha, day)
 
-# %% ../../nbs/02d_segments.ipynb #208fdfcc
+# %% ../../nbs/02d_segments.ipynb #d9658755
 MIN_BUYERS = 5 # by weight, in the segment and outside, for an interval
 
 def effective_buyers(inside: pd.DataFrame, every: pd.DataFrame) -> np.ndarray: # sums with `x`, `xx`
@@ -218,6 +219,7 @@ def effective_buyers(inside: pd.DataFrame, every: pd.DataFrame) -> np.ndarray: #
     others = (every["y"] - inside["y"]) > 1e-9 * every["y"]
     return np.minimum(here.to_numpy(), np.where(others, rest, np.inf))
 
+# %% ../../nbs/02d_segments.ipynb #dd5e6f91
 def index_table(inside: pd.DataFrame, every: pd.DataFrame, value: str, alpha: float) -> pd.DataFrame:
     "Shares, index, interval and tests, a row for each segment and level."
     moments = ["x", "xx", "xy", "y", "yy"]
@@ -248,7 +250,7 @@ def grouping_sets(
     return {"none": [whole], "total": list(dict.fromkeys([whole, ()])), "rollup": [whole[:k] for k in range(n, -1, -1)],
             "cube": [s for k in range(n, -1, -1) for s in combinations(whole, k)]}[totals]
 
-# %% ../../nbs/02d_segments.ipynb #552d5351
+# %% ../../nbs/02d_segments.ipynb #895bb3a2
 STATS = """
     WITH {segs}, lines AS (SELECT lines.*{segment} FROM ({lines}) AS lines LEFT JOIN segs USING (customer_id)),
     each AS (
@@ -261,6 +263,7 @@ STATS = """
            stddev_samp(spend::DOUBLE) FILTER (customer_id IS NOT NULL) AS spread
     FROM each GROUP BY ALL ORDER BY block, {columns}"""
 
+# %% ../../nbs/02d_segments.ipynb #f37bd405
 @dataclass(frozen=True, eq=False)
 class SegmentStats(TableResults):
     "Figures of groups of lines, with subtotals where `(all)` stands."
@@ -360,7 +363,7 @@ class ThresholdSegments:
         ax.legend(["customers", "value"], frameon=False)
         return ax
 
-# %% ../../nbs/02d_segments.ipynb #fb81406e
+# %% ../../nbs/02d_segments.ipynb #1ba052bc
 def quantile_cuts(values: np.ndarray, levels: Sequence[float], alpha: float = .05) -> pd.DataFrame:
     "Observed quantiles, and the order statistics that bracket the true ones with at least `1 - alpha`."
     ranked, n = np.sort(values), len(values)
@@ -371,6 +374,7 @@ def quantile_cuts(values: np.ndarray, levels: Sequence[float], alpha: float = .0
         "lower": np.where(low >= 0, ranked[np.clip(low, 0, n - 1)], np.nan),
         "upper": np.where(high < n, ranked[np.clip(high, 0, n - 1)], np.nan)})
 
+# %% ../../nbs/02d_segments.ipynb #c1b24ac7
 def threshold_segments(
     values: pd.Series, # a figure for each customer, without gaps
     *,
