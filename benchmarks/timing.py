@@ -2,6 +2,7 @@
 
     python benchmarks/timing.py            every row but the slow ones
     python benchmarks/timing.py slow       those too: 200 crowds with known covariates, static and changing over time
+    python benchmarks/timing.py rows PART ...    some of its parts (fits, sizes, journey, logs, static, varying); the other rows stay
     python benchmarks/timing.py JOB ...    one job, in this process
 
 Seconds are CPU seconds on one thread, without imports and without the compilation at first use; each job runs in a process of
@@ -264,38 +265,46 @@ def logs(home: str) -> list[dict]:
     return [row(what, us["cpu"], "CPU s", "1/5 of the peer", peer["cpu"], "lifetimes"), row(what, us["peak"], "MB", "under 2000", peer["peak"], "lifetimes")]
 
 
-def slow() -> list[dict]:
+def recovered(which: str, what: str) -> list[dict]:
     from _table import measure, row, this
 
-    rows = []
-    for which, what in (("static_crowd", "static covariates"), ("varying_crowd", "covariates that change over time")):
-        us = measure(this("found_again", which), ONE)["said"]
-        rows += [row(f"{what}, {CROWDS} crowds: {name} within two standard errors", share, "share", "at least .9") for name, share in us["shares"].items()]
-        rows += [row(f"{what}: fits below the model without covariates", us["below"], "", "0"), row(f"{what}: a fit", us["cpu"] / CROWDS, "CPU s", "")]
-    return rows
+    us = measure(this("found_again", which), ONE)["said"]
+    rows = [row(f"{what}, {CROWDS} crowds: {name} within two standard errors", share, "share", "at least .9") for name, share in us["shares"].items()]
+    return [*rows, row(f"{what}: fits below the model without covariates", us["below"], "", "0"), row(f"{what}: a fit", us["cpu"] / CROWDS, "CPU s", "")]
 
 
-def main(also_slow: bool) -> None:
-    from _table import RESULTS, measure, publish, row, this
+def journeys() -> list[dict]:
+    from _table import measure, row, this
+
+    us = measure(this("journey"))["said"]
+    what = f"Complete Journey, log to forecasts with intervals of {us['households']:,} households"
+    return [row(what, us["wall"], "s", "under 5"), row(what, us["cpu"], "CPU s", "")]
+
+
+PARTS = {"fits": fits, "sizes": sizes, "journey": lambda home: journeys(), "logs": logs, "static": lambda home: recovered("static_crowd", "static covariates"),
+         "varying": lambda home: recovered("varying_crowd", "covariates that change over time")}
+
+
+def main(parts: list[str]) -> None:
+    from _table import RESULTS, publish
 
     old = json.loads((RESULTS / "timing.json").read_text()) if (RESULTS / "timing.json").exists() else []
-    kept = [r for r in old if "covariates" in r["row"]]
     try:
         files("lifetimes")
     except PackageNotFoundError:
         raise SystemExit("CDNOW comes from the package lifetimes, which is not installed: pip install 'retail_insight[studies]'") from None
+    rows = {(r["row"], r["unit"]): r for r in old}
     with tempfile.TemporaryDirectory() as home:
         summaries(home)
-        us = measure(this("journey"))["said"]
-        rows = [*fits(home), *sizes(home), row(f"Complete Journey, log to forecasts with intervals of {us['households']:,} households", us["wall"], "s", "under 5"),
-                row(f"Complete Journey, log to forecasts with intervals of {us['households']:,} households", us["cpu"], "CPU s", "")]
-        publish([*rows, *kept], "timing")
-        rows += logs(home)
-    publish([*rows, *(slow() if also_slow else kept)], "timing")
+        for part in parts:
+            rows |= {(r["row"], r["unit"]): r for r in PARTS[part](home)}
+            publish(list(rows.values()), "timing")
 
 
 if __name__ == "__main__":
     if sys.argv[1:] in ([], ["slow"]):
-        main(bool(sys.argv[1:]))
+        main([*PARTS] if sys.argv[1:] else [*PARTS][:4])
+    elif sys.argv[1] == "rows":
+        main(sys.argv[2:])
     else:
         print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:]), default=str))

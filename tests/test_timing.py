@@ -106,6 +106,35 @@ def test_ties_and_known_values():
         fitted.predict(4, crowd.head(3).assign(kind="c"))
 
 
+def test_a_penalty_draws_coefficients_to_zero():
+    rng = np.random.default_rng(8)
+    crowd = simulate_lifetimes(1500, .8, 6.0, .6, 12.0, seed=8).assign(z=rng.normal(0, 1, 1500))
+    asked = dict(transaction="~ z", lifetime="~ z")
+    fits = [ParetoNBD(crowd, **asked, penalty=penalty).fit() for penalty in (0.0, 50.0, 1e7)]
+    sizes = [np.abs(fitted.params.iloc[4:]).sum() for fitted in fits]
+    assert sizes[0] > sizes[1] > sizes[2] and sizes[2] < 1e-4
+    assert fits[0].llf > fits[1].llf > fits[2].llf and abs(fits[2].llf - ParetoNBD(crowd).fit().llf) < 1e-3
+    theta = fits[1].theta # the penalised function is level there
+    _, score, _ = ParetoNBD(crowd, **asked).evaluate(theta)
+    np.testing.assert_allclose(score - 50 * np.append(np.zeros(4), theta[4:]), 0, atol=1e-3)
+
+
+def test_weights_are_customers():
+    crowd, rng = simulate_lifetimes(400, .8, 6.0, .6, 12.0, seed=8), np.random.default_rng(1)
+    count = rng.integers(0, 4, 400)
+    for model in (NBD, BGNBD, ParetoNBD):
+        weighted, copied = model(crowd, weights=count).fit(), model(crowd.loc[crowd.index.repeat(count)]).fit()
+        assert weighted.nobs == copied.nobs and weighted.llf == pytest.approx(copied.llf, rel=1e-10)
+        np.testing.assert_allclose(weighted.params, copied.params, rtol=1e-4)
+        np.testing.assert_allclose(weighted.bse, copied.bse, rtol=1e-3)
+    for options, said in (({"weights": count[:5]}, "5 of them for 400 rows"), ({"weights": -count}, "are negative"), ({"weights": 0 * count}, "their sum is 0")):
+        with pytest.raises(ValueError, match=said):
+            NBD(crowd, **options)
+    for start in ([1.0], [1.0, -1.0], [np.nan, 1.0]):
+        with pytest.raises(ValueError, match="natural parameters above 0"):
+            NBD(crowd).fit(start=start)
+
+
 def test_a_search_that_stops_early_says_so():
     crowd = simulate_lifetimes(300, .8, 6.0, .6, 12.0, seed=8)
     with pytest.warns(ConvergenceWarning, match="Give start= near the optimum"):

@@ -36,10 +36,12 @@ from retail_insight.timing import (
     simulate_occasions,
     track_visits,
 )
+from retail_insight.timing.geometric import beta_nodes
 from retail_insight.timing.spend import (
     discounted_by_parts,
     discounted_if_alive,
     discounted_time,
+    discounted_while_leaving,
     simulate_spend,
     spend_correlation,
 )
@@ -124,6 +126,18 @@ def test_discounted_visits_of_those_who_leave_after_a_visit(model, point):
         with mpmath.workdps(20):
             known = mpmath.quad(lambda u, k=k, c=c, stay=stay: mpmath.exp(-.0027 * u) * k / c * mpmath.hyp2f1(k + 1, a, a + stay, -u / c), [0, 1, 5, 20, 100, 1000, 5000, 20000])
         assert abs(value / float(known) - 1) < 1e-6
+
+
+def test_heavy_buyers_who_leave_after_a_visit_keep_their_digits():
+    x, age = np.array([0.0, 2, 26, 300, 1000]), np.array([38.9, 38.9, 31.0, 39.0, 39.0])
+    for r, alpha, a, b in ((.24, 4.4, .79, 2.43), (.52, 6.2, 3.0, 8.0), (.24, 4.4, .05, 1.3)):
+        for rate, horizon in ((.0027, np.inf), (.05, np.inf), (0.0, 52.0), (.0027, 52.0)):
+            told = discounted_while_leaving(r + x, alpha + age, np.full(5, a), b + x, rate, horizon)
+            p, weight = beta_nodes(np.full(5, a), b + x, n=400) # the obvious mean, with many nodes
+            known = (r + x) / (alpha + age) * (weight * discounted_time((r + x)[:, None] + 1, (alpha + age)[:, None] / p, rate, horizon)).sum(axis=1)
+            np.testing.assert_allclose(told, known, rtol=2e-8)
+    many = discounted_while_leaving(r + x, alpha + age, np.full(5, .79), 2.43 + x, 1e-5, n=2000)
+    np.testing.assert_allclose(discounted_while_leaving(r + x, alpha + age, np.full(5, .79), 2.43 + x, 1e-5), many, rtol=1e-7)
 
 
 def test_nobody_leaves_and_the_sum_is_known():

@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['TIME_NODES', 'TIME_WEIGHTS', 'check_spend', 'spend_correlation', 'GammaGamma', 'spend_rows', 'parameter_draws',
            'conditional_spend', 'SpendResults', 'simulate_spend', 'time_terms', 'discounted_time',
-           'discounted_by_parts', 'discounted_if_alive', 'discount_rate', 'dert', 'bounded', 'drawn_visits',
-           'LifetimeValue', 'month_ends', 'valued_visits', 'checked_margin', 'clv', 'Worth']
+           'discounted_by_parts', 'discounted_while_leaving', 'discounted_if_alive', 'discount_rate', 'dert', 'bounded',
+           'drawn_visits', 'LifetimeValue', 'month_ends', 'valued_visits', 'checked_margin', 'clv', 'Worth']
 
-# %% ../../nbs/05e_spend.ipynb #6479a173
+# %% ../../nbs/05e_spend.ipynb #1afecfbf
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +23,7 @@ from scipy import special, stats
 from statsmodels.iolib.summary2 import Summary
 
 from .fitting import Rows, TimingModel, TimingResults, check_summary, compiled, distinct_rows
-from .geometric import BGNBD, beta_nodes
+from .geometric import BGNBD
 from .pareto import ParetoNBD
 from .summary import days_of
 
@@ -233,7 +233,28 @@ def discounted_by_parts(model: TimingModel, natural: np.ndarray, data: dict[str,
         total = total + rate * step * np.exp(-rate * at) * model.expected(natural, data, at)
     return total
 
-# %% ../../nbs/05e_spend.ipynb #4a7dd242
+# %% ../../nbs/05e_spend.ipynb #4d2581fd
+def discounted_while_leaving(
+    shape: np.ndarray, # of the gamma rate given the visits so far
+    base: np.ndarray,  # its rate
+    a: np.ndarray,
+    stay: np.ndarray,  # the second beta parameter given the visits so far
+    rate: float,       # of discount in a unit of time, continuous
+    horizon: float = np.inf,
+    n: int = 128,
+) -> np.ndarray:
+    "Discounted visits of a customer who is there and may leave after each."
+    always = horizon if rate == 0 else -np.expm1(-rate * horizon) / rate # time, of somebody who never leaves
+    low = np.log(np.minimum(np.minimum(1.0, a / stay), base / (shape * always))) - 36
+    high = np.where(stay > .06, np.log(np.expm1(40 / np.maximum(stay, .06))), 40 / stay)
+    step = (high - low) / (n - 1)
+    at = low[:, None] + step[:, None] * np.arange(n)
+    log_p, log_kept = -np.logaddexp(0, -at), -np.logaddexp(0, at)
+    weight = step[:, None] * np.exp(a[:, None] * log_p + stay[:, None] * log_kept - special.betaln(a, stay)[:, None])
+    lost = always - discounted_time(shape[:, None] + 1, base[:, None] / np.exp(log_p), rate, horizon)
+    return shape / base * (always - (weight * lost).sum(axis=1))
+
+# %% ../../nbs/05e_spend.ipynb #166b3204
 def discounted_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.ndarray], rate: float, horizon: float = np.inf) -> np.ndarray:
     "Discounted visits of each row's customer, if still one: in closed form where there is one."
     if type(model) is ParetoNBD:
@@ -242,10 +263,8 @@ def discounted_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str,
     if isinstance(model, BGNBD):
         r, alpha, a, b = natural.T
         shape, base = r + model.stages * data["frequency"], model.stages * (alpha + data["age"])
-        kinds, place = np.unique(np.c_[a, b + data["frequency"] + model.early], axis=0, return_inverse=True)
-        p, weight = beta_nodes(kinds[:, 0], kinds[:, 1], n=64)
-        p, weight = np.maximum(p, 1e-12)[place.ravel()], weight[place.ravel()]
-        return shape / base * (weight * discounted_time(shape[:, None] + 1, base[:, None] / p, rate, horizon)).sum(axis=1)
+        kinds, place = np.unique(np.c_[shape, base, a, b + data["frequency"] + model.early], axis=0, return_inverse=True)
+        return discounted_while_leaving(kinds[:, 0], kinds[:, 1], kinds[:, 2], kinds[:, 3], rate, horizon)[place.ravel()]
     return discounted_by_parts(model, natural, data, rate, horizon)
 
 # %% ../../nbs/05e_spend.ipynb #8e431f96

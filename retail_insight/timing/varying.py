@@ -8,7 +8,7 @@ __all__ = ['SIZES', 'RULES_AT', 'VALUES', 'LOG_STEPS', 'check_periods', 'seconds
            'customer_visits', 'VaryingParetoNBD', 'birth_of', 'expected_ahead', 'VaryingResults', 'to_calendar',
            'simulate_varying']
 
-# %% ../../nbs/05d_varying.ipynb #50846595
+# %% ../../nbs/05d_varying.ipynb #eb09bdcc
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Shop, resolve_as_of
-from .fitting import Rows, TimingResults, add_gamma_part, check_horizon, check_summary, compiled, design, with_ends
+from .fitting import Rows, TimingResults, add_gamma_part, check_horizon, check_summary, check_weights, compiled, design, with_ends
 from .pareto import ParetoNBD, add_hazard_part, time_left
 from .summary import DAYS, days_of
 
@@ -213,7 +213,7 @@ def customer_visits(
     "The days on which each customer bought something: those that `customer_summary` counts."
     return shop.query(f"WITH days AS ({DAYS}) SELECT customer_id, day FROM days WHERE bought ORDER BY ALL", last=resolve_as_of(shop, as_of))
 
-# %% ../../nbs/05d_varying.ipynb #7ebc1c4c
+# %% ../../nbs/05d_varying.ipynb #0bd5af63
 class VaryingParetoNBD(ParetoNBD):
     """Pareto/NBD with covariates that change over time (Bachmann, Meierer and Naef 2021, Marketing Science 40(4)).
 
@@ -231,7 +231,7 @@ class VaryingParetoNBD(ParetoNBD):
         self.unit, self.formulas, self.penalty = summary.attrs.get("unit", "W"), {"transaction": transaction, "lifetime": lifetime}, penalty
         self.frame, self.birth, self.unit_days = check_summary(summary, self.columns), birth_of(summary), days_of(self.unit)
         self.data = {c: np.ascontiguousarray(self.frame[c].to_numpy()) for c in self.columns}
-        self.place, self.weights = np.arange(len(summary)), np.ones(len(summary)) if weights is None else np.asarray(weights, dtype=float)
+        self.place, self.weights = np.arange(len(summary)), np.ones(len(summary)) if weights is None else check_weights(weights, len(summary))
         self.periods, self.specs = Periods.of(periods, period_days), {}
         self.both, self.z = self.columns_of(self.periods)
         self.covariates = [f"{p}: {c}" for p in ("transaction", "lifetime") for c in self.both[p]]
