@@ -2,6 +2,7 @@
 
     python benchmarks/forecast.py            every row but those of M5's size
     python benchmarks/forecast.py m5         30,000 daily series, simulated from the extract of M5 (needs RETAIL_INSIGHT_DATA)
+    python benchmarks/forecast.py describe   classes, trend and season of 30,000 series of 730 days
 
 CPU seconds after compilation, one core. RETAIL_INSIGHT_PEERS names a python with statsforecast; rows of a peer that is not
 there say "not installed". Accuracy is WAPE on the last 28 days. A row group is a function that yields rows."""
@@ -21,7 +22,8 @@ import pandas as pd
 from _table import publish, row
 
 from retail_insight.contract import load_shop
-from retail_insight.demand import UNIT_GOODS, build_demand
+from retail_insight.demand import UNIT_GOODS, build_demand, intermittency
+from retail_insight.demand.describe import strength
 from retail_insight.forecast import (
     ADIDA,
     ETS,
@@ -195,6 +197,18 @@ def m5_cost(series):
     return time.perf_counter() - began, time.process_time() - spent, (frame == 0).to_numpy().mean()
 
 
+def describing():
+    "What kinds of series 30,000 x 730 are, as `describe_demand` finds it: classes at once, trend and season series by series."
+    draw = np.random.default_rng(0)
+    units = draw.poisson(np.exp(draw.normal(-.5, 1.5, (30_000, 1))), (30_000, 730)) * 1.
+    strength(units[0], 7)
+    seconds, kinds = cpu(lambda: intermittency(units))
+    yield row("classes of 30,000 x 730", seconds, "CPU s", f"{kinds['class'].nunique()} classes")
+    seconds, _ = cpu(lambda: [strength(one, 7) for one in units[:1000]])
+    yield row("strength of trend and season, a series of 730", seconds, "CPU ms", "")
+    yield row("peak memory of describing", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "")
+
+
 def m5_size():
     "30,000 daily series, and a tenth of them: wall and CPU seconds, peak memory of the whole."
     m5_cost(300) # compiles
@@ -211,5 +225,7 @@ LOCAL = (smoothing_cost, smoothing_against_autoets, statsmodels_one_by_one, m3_t
 if __name__ == "__main__":
     if sys.argv[1:] == ["m5"]:
         publish(list(m5_size()), "forecast_m5")
+    elif sys.argv[1:] == ["describe"]:
+        publish(list(describing()), "forecast_describe")
     else:
         publish([*(r for group in LOCAL for r in group()), row("peak memory of all rows", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "")], "forecast")

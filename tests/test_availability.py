@@ -32,6 +32,15 @@ def test_odd_panels_have_states_too(units):
     assert found.frame["state"].notna().all() and np.isfinite(found.values("wanted")).all() and not found.frame["outlier"].any()
 
 
+def test_an_outlier_is_flagged_where_it_was_put_and_its_units_stay():
+    units = np.random.default_rng(8).poisson(9, (20, 120)).astype(float)
+    units[3, 50], units[7, 0], units[7, 119] = 90., 70., 80.
+    found = flag_outliers(panel(units))
+    marked = found.frame["outlier"].to_numpy().reshape(units.shape)
+    assert marked[3, 50] and marked[7, 0] and marked[7, 119] and marked.sum() <= 3 + .002 * units.size
+    assert np.array_equal(found.values(), units)
+
+
 def test_the_future_changes_no_state_as_of_a_day():
     tables = corner_tables()
     other = {k: t.copy() for k, t in tables.items()}

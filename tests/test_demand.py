@@ -80,6 +80,15 @@ def test_zeros_are_there_and_periods_regular():
     assert len(demand.frame) == matrix.size
 
 
+def test_a_category_of_several_departments_is_one_series_and_a_part_of_each():
+    "33 of Complete Journey's categories lie in more than one department."
+    shop = load_shop("complete_journey")
+    apart, whole = (build_demand(shop, by, where="category IS NOT NULL", cap=48) for by in (["department", "category"], "category"))
+    assert (apart.series.groupby("category").size() > 1).sum() > 20
+    summed = apart.matrix().T.groupby(level="category").sum().T
+    pd.testing.assert_frame_equal(summed[whole.matrix().columns], whole.matrix(), check_names=False)
+
+
 def test_weeks_start_on_the_day_that_the_shop_says():
     shop = load_shop(corner_tables(), timestamps="local", week_start=6)
     demand = build_demand(shop, "department")

@@ -222,6 +222,6 @@ def flag_outliers(
         raise ValueError(f"window={window}, most={most}: a median needs three periods or more, and the limit lies above 0.")
     scaled = 2 * np.sqrt(np.maximum(demand.values(), 0) + 3 / 8)
     from scipy import ndimage # half a second to import
-    above = scaled - ndimage.median_filter(scaled, size=(1, min(window, scaled.shape[1])), mode="nearest")
+    above = scaled - ndimage.median_filter(scaled, size=(1, min(window, scaled.shape[1])), mode="mirror")
     spread = np.maximum(1.4826 * np.median(np.abs(above), axis=1, keepdims=True), 1)
     return replace(demand, frame=demand.frame.assign(outlier=(above > most * spread).ravel()))
