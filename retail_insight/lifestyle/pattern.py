@@ -147,12 +147,12 @@ class Shrinkage:
         t, n = self.table, pd.DataFrame(moments["n"][list(self.table.index)])
         return n * t["tau2"] / (n * t["tau2"] + t["within"])
 
-# %% ../../nbs/04_lifestyle.ipynb #cf12237f
+# %% ../../nbs/04_lifestyle.ipynb #4a517241
 def fit_shrinkage(
     moments: pd.DataFrame, # from `add_moments`, the whole shop
 ) -> tuple[Shrinkage, pd.Series]: # and why other features are left out
     "Fit the spread of each feature; what nobody has or nobody differs in is left out, with the reason."
-    rows, out = {}, {}
+    rows, out = dict[str, dict[str, float]](), dict[str, str]()
     for name in FEATURES:
         n, mean, ss = (moments[part, name].to_numpy() for part in ("n", "mean", "ss"))
         said = n > 0

@@ -64,14 +64,14 @@ def item_sql(
                             f"It can be asked by: {', '.join(['product_id', *given])}.")
     raise ValueError(f"by={by!r} is no column of the products. Use one of: product_id, price_band, label, {', '.join(given)}.")
 
-# %% ../../nbs/04a_taste.ipynb #50d4412b
+# %% ../../nbs/04a_taste.ipynb #6b31f7e4
 def told_by(
     shop: Shop,
     columns: Sequence[str] = ("category", "department"), # of the products, those wanted most first
 ) -> str: # one of them, or "product_id"
     "The first of some columns that tells something of the products; the product itself where none does."
     given = [c for c in columns if c in shop.columns("products")]
-    said = shop.query("SELECT {} FROM products".format(", ".join(f'count("{c}") AS "{c}"' for c in given))).iloc[0] if given else {}
+    said: Any = shop.query("SELECT {} FROM products".format(", ".join(f'count("{c}") AS "{c}"' for c in given))).iloc[0] if given else {}
     return next((c for c in given if said[c]), "product_id")
 
 # %% ../../nbs/04a_taste.ipynb #b25dae21
