@@ -221,3 +221,9 @@ def test_a_file_cut_short_too_large_or_missing(demand, tmp_path):
         load_model(path)
     with pytest.raises(FileNotFoundError):
         load_model(tmp_path / "none")
+
+
+def test_the_table_of_parameters_says_the_level_now(demand):
+    for model in (ETS("ANN"), MultiplicativeETS(), AnyETS()):
+        rolled = roll(model.fit(cut(demand, 52)), demand)
+        np.testing.assert_allclose(rolled.params["level"] + rolled.params["trend"] * rolled.params["phi"], rolled.mean(1)[0], rtol=1e-9)

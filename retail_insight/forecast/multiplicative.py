@@ -317,7 +317,7 @@ def draw_paths(theta: np.ndarray, state: np.ndarray, sigma: np.ndarray, multipli
                 s[r] += gamma * (out[d, h, i] / max(s[0], 1e-9) - s[r])
     return out
 
-# %% ../../nbs/09d_multiplicative.ipynb #95d3afb4
+# %% ../../nbs/09d_multiplicative.ipynb #0aa23458
 @dataclass(frozen=True, eq=False)
 class MultipliedResults(PanelResults):
     "Smoothing with parts that multiply; `params` says the form, its parameters and the level and trend now."
@@ -354,7 +354,7 @@ class MultipliedResults(PanelResults):
         fitted = np.flatnonzero((self.reasons == "").to_numpy())
         state = self.state.copy()
         state[:, fitted] = states_after(matrix.to_numpy(float)[:, fitted], begins(self.matrix.to_numpy(float))[fitted], self.theta[:, fitted], self.start[:, fitted])
-        return replace(self, matrix=matrix, state=state)
+        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
 
 def states_after(values: np.ndarray, first: np.ndarray, theta: np.ndarray, start: np.ndarray) -> np.ndarray: # state x series, the next period's season first
     "Run every series from its first observation to its last."
@@ -444,7 +444,7 @@ def geometric(y: np.ndarray, x: np.ndarray) -> float:
     run_one(y, x, False, plain, state)
     return float(np.exp(np.log(y - plain).mean()))
 
-# %% ../../nbs/09d_multiplicative.ipynb #2c71b87a
+# %% ../../nbs/09d_multiplicative.ipynb #44a870af
 @dataclass(frozen=True, eq=False)
 class AnyResults(PanelResults):
     "Each series by whichever of two results has the lower AICc."
@@ -470,7 +470,9 @@ class AnyResults(PanelResults):
     def roll(self, demand: Demand | pd.DataFrame) -> "AnyResults":
         "The same forms and parameters after more periods. ValueError for another panel."
         added, times = self.added.roll(demand), self.times.roll(demand)
-        return replace(self, matrix=added.matrix, added=added, times=times)
+        params = added.params.copy()
+        params.loc[self.taken] = times.params.loc[self.taken]
+        return replace(self, matrix=added.matrix, params=params, added=added, times=times)
 
 @dataclass(frozen=True)
 class AnyETS(LocalModel):

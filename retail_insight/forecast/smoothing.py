@@ -550,7 +550,7 @@ def check_roll(seen: pd.DataFrame, demand: Demand | pd.DataFrame) -> pd.DataFram
         raise ValueError(f"roll: the panel must hold the same {seen.shape[1]} series and begin with the same {len(seen)} periods, or with the one after {seen.index[-1].date()}. Fit anew, or give the whole panel.")
     return panel_of(matrix)[0]
 
-# %% ../../nbs/09a_smoothing.ipynb #82a5cc86
+# %% ../../nbs/09a_smoothing.ipynb #872c1900
 @dataclass(frozen=True, eq=False)
 class ETSResults(LinearResults):
     "Exponential smoothing, fitted to every series; `params` says the form, its parameters and the level and trend now."
@@ -573,7 +573,8 @@ class ETSResults(LinearResults):
     def roll(self, demand: Demand | pd.DataFrame) -> "ETSResults":
         "The same parameters after more periods: the panel from its first period to a later last one. ValueError for another panel."
         matrix = check_roll(self.matrix, demand)
-        return replace(self, matrix=matrix, state=last_states(matrix.to_numpy(float), begins(self.matrix.to_numpy(float)), self.theta, self.start)[0])
+        state, _ = last_states(matrix.to_numpy(float), begins(self.matrix.to_numpy(float)), self.theta, self.start)
+        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
 
 # %% ../../nbs/09a_smoothing.ipynb #601f2ece
 def last_states(
