@@ -497,7 +497,7 @@ def worth_of(criterion: np.ndarray, form: Form, periods: int, period: int) -> np
 
 def begin_again(found: Fitted, form: Form, rows: np.ndarray, scaled: np.ndarray, period: int) -> None:
     "Polish a form from other points, for some rows."
-    for point in OTHER_STARTS[:None if form.trend else 1]:
+    for point in OTHER_STARTS[1:3] if form.trend and form.season else OTHER_STARTS[:None if form.trend else 1]:
         begin = np.tile(np.where([True, form.trend, form.season, form.damped], point, [0., 0., 0., float(form.trend)]), (len(rows), 1))
         worth = np.full(len(rows), ENDLESS) if form.trend else worth_of(found.aicc[rows], form, scaled.shape[1], period)
         keep_better(found, form, rows, fit_form(scaled[rows], begin, form, period, worth), scaled.shape[1], period)
