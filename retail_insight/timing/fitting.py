@@ -277,9 +277,9 @@ class TimingModel:
     def fit(self, start: Sequence[float] | None = None, *, max_iter: int = 200, cov_type: str = "nonrobust") -> "TimingResults":
         "The maximum of the likelihood, by Newton steps within a trust region. Warns where it was not reached."
         k = len(self.names)
-        start = None if start is None else check_start(start, k, len(self.covariates))
-        first = np.concatenate([np.log(self.start() if start is None else start[:k]),
-                                np.zeros(len(self.covariates)) if start is None or len(start) == k else start[k:]])
+        given = None if start is None else check_start(start, k, len(self.covariates))
+        first = np.concatenate([np.log(self.start() if given is None else given[:k]),
+                                np.zeros(len(self.covariates)) if given is None or len(given) == k else given[k:]])
         if start is None and len(self.weights) > 2000:
             first = self.from_a_sample(first)
         phi, converged, steps = maximise(self.evaluate_free, np.linalg.lstsq(self.free, first - self.known, rcond=None)[0], max_iter)
