@@ -51,7 +51,7 @@ from .contract.shop import EMBEDDED, cache_folder
 from .contract.sources import open_database
 from .describe import FourVs, describe_shop
 from .demand import UNIT_GOODS, Demand, build_demand
-from .forecast import LastValue, MovingAverage, SES, backtest, forecast_demand
+from .forecast import choose_model, forecast_demand
 from .profile import Profiles, Published, build_profiles, group_table, publish
 
 # %% ../nbs/13_report.ipynb #207093ac
@@ -515,7 +515,7 @@ STAGES = {
     "run": ("run the whole workbook and write the report", "writes report.html, workbook.ipynb, run.json and tables/ into --out, and replaces an earlier run's there"),
     "describe": ("Volume, Variety, Velocity, Value, and what is odd about the data", "prints the figures and the findings; --out writes them as Parquet and CSV too"),
     "profile": ("one row a customer, and the segments", "prints the segments of ten customers and more, of a sample; --out writes rows of which none fits fewer than ten customers, and what they no longer say"),
-    "forecast": ("units of the next weeks, series by series", "prints a backtest and the largest series; --out writes all forecasts"),
+    "forecast": ("units of the next weeks, series by series", "prints which model and why, and the largest series; --out writes all forecasts"),
 }
 
 def build_parser() -> argparse.ArgumentParser:
@@ -616,13 +616,11 @@ def forecast_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataF
     demand = choose_demand(shop, args.as_of)
     if demand is None:
         raise ValueError("transactions: no line has a quantity above 0, so there is no demand to forecast. Map quantity with the source's sign.")
-    forecasts, origins = forecast_demand(demand, args.steps), choose_origins(len(demand.complete().matrix()), args.steps)
-    tables = {"demand": demand.to_frame(), "forecasts": forecasts.to_frame()}
-    if origins:
-        tables["scores"] = backtest([LastValue(), MovingAverage(), SES()], demand, origins=origins, steps=args.steps).scores().reset_index()
-        print_plain(f"Backtest from {origins} origins:", tables["scores"].round(3).to_string(index=False), "", sep="\n")
+    choice = choose_model(demand, args.steps)
+    forecasts = forecast_demand(demand, args.steps, model=choice)
+    print_plain("Which model, and why:", choice.to_frame().drop(columns="class").round(3).to_string(index=False, na_rep=""), "", sep="\n")
     print_plain("Units of the first week ahead:", forecasts.summary().head(20).round(1).to_string(), sep="\n")
-    return tables
+    return {"demand": demand.to_frame(), "forecasts": forecasts.to_frame(), "choice": choice.to_frame()}
 
 # %% ../nbs/13_report.ipynb #b7c72f6b
 SINGLE = {"describe": describe_command, "profile": profile_command, "forecast": forecast_command}
