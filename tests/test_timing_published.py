@@ -39,7 +39,7 @@ def grocery() -> pd.DataFrame:
     if not GROCERY.exists():
         pytest.skip("RETAIL_INSIGHT_DATA has no clv/grocery_elog.parquet")
     log = pd.read_parquet(GROCERY).rename(columns={"cust": "customer_id", "date": "day"})
-    return customer_summary(shop_of(log, quantity="= 1", amount="= 1"), "W", split="2006-12-31", gaps=True)
+    return customer_summary(shop_of(log, quantity="= 1", amount="= 1"), "W", split="2006-12-31")
 
 
 PUBLISHED = [

@@ -292,13 +292,12 @@ def recalibrate(
     first = shop.query("SELECT min(local_date) AS d FROM transactions")["d"][0].date()
     end = resolve_as_of(shop, None) if split is None else split_day(split, resolve_as_of(shop, None), first)
     check_horizon(horizon, unit)
-    gaps = any("log_gaps" in model.columns for model in models)
     told: list[list[np.ndarray]] = [[] for _ in models]
     came, rows = [], []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # what is doubtful of a fit stands in its summary
         for day, until in inner_splits(first, end, horizon * days_of(unit), splits):
-            inner = customer_summary(shop, unit, split=day, as_of=until, gaps=gaps)
+            inner = customer_summary(shop, unit, split=day, as_of=until)
             for p, model in zip(told, models, strict=True):
                 p.append(model(inner).fit().predict(inner.attrs["holdout"])["p_active"].to_numpy())
             came.append((inner["holdout_frequency"] > 0).to_numpy(dtype=float))
@@ -306,6 +305,6 @@ def recalibrate(
         active = np.concatenate(came)
         if active.min() == active.max():
             raise ValueError(f"transactions: after the splits inside, {'all' if active[0] else 'none'} of the customers came, so there is nothing to calibrate on. Choose a later split or a shorter unit.")
-        outer = customer_summary(shop, unit, as_of=end, gaps=gaps)
+        outer = customer_summary(shop, unit, as_of=end)
         fits = tuple(model(outer).fit() for model in models)
     return Recalibrated(fits, method, pd.DataFrame(rows).set_index("split"), fit_map([np.concatenate(p) for p in told], active, method))

@@ -115,7 +115,7 @@ def predict_customers(
     Raises ValueError for arguments that are none, or a log without a customer who bought."""
     if issubclass(model, VaryingParetoNBD):
         raise ValueError(f"model={model.__name__} needs covariates for the time ahead, which a log does not hold. Fit it to the log and its periods, and use predict(horizon, periods=…) of its results.")
-    summary = customer_summary(shop, unit, as_of=as_of, gaps="log_gaps" in model.columns)
+    summary = customer_summary(shop, unit, as_of=as_of)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore") # doubts become notes
         fitted = model(summary).fit()
