@@ -292,9 +292,10 @@ def summary_table(panel: Chosen) -> pd.DataFrame:
     return table.sort_values("units", ascending=False)
 
 def plot_largest(panel: Chosen, ax: Axes | None, top: int) -> Axes:
-    "Lines of the largest series, whole periods only."
+    "Lines of the largest series: whole periods, or parts where none is whole."
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
-    matrix = panel.complete().matrix()
+    whole = panel.complete()
+    matrix = (panel if whole.frame.empty else whole).matrix()
     styles = zip(matrix.sum().nlargest(top).index, ["#0072b2", "#d55e00", "#009e73", "#cc79a7"] * top, ["-", "--", "-.", ":"] * top, strict=False)
     for name, colour, line in styles:
         ax.plot(matrix.index, matrix[name], line, color=colour, label=series_label(name))
