@@ -80,9 +80,10 @@ def told_part(
     "Counts of one part of a log's customers."
     table = shop.relation(LINES, last=last, parts=parts, part=part).to_arrow_table().combine_chunks()
     runs = pc.run_end_encode(pa.chunked_array(table["customer_id"]).combine_chunks(), run_end_type=pa.int64())
-    told, gaps = np.zeros((len(runs.values), len(COUNTED)), dtype=np.int64), np.zeros(len(runs.values))
+    people = runs.values.to_pandas() # noqa: PD011
+    told, gaps = np.zeros((len(people), len(COUNTED)), dtype=np.int64), np.zeros(len(people))
     walk_all(runs.run_ends.to_numpy(), table["day"].to_numpy(), table["amount"].to_numpy(), (split - date(1970, 1, 1)).days, told, gaps)
-    return pd.DataFrame(told, columns=list(COUNTED), index=pd.Index(runs.values.to_pandas(), name="customer_id")).assign(log_gaps=gaps)
+    return pd.DataFrame(told, columns=list(COUNTED), index=pd.Index(people, name="customer_id")).assign(log_gaps=gaps)
 
 # %% ../../nbs/05_timing.ipynb #724bd254
 def leave_out(
