@@ -63,8 +63,9 @@ class Penetration(TableResults):
             far = np.clip(np.vstack([rows[value] - rows[low], rows[high] - rows[value]]), 0, None) * 100
             ax.errorbar(rows["penetration"] * 100, rows["repeat"] * 100, **{axis: far}, fmt="none", ecolor="#bbbbbb", linewidth=.8)
         ax.scatter(rows["penetration"] * 100, rows["repeat"] * 100, s=6 + 150 * rows["spend"] / rows["spend"].max(), color="#0072b2", alpha=.7, zorder=3)
-        for name, row in rows.head(label).iterrows():
-            ax.annotate(str(name).lower(), (row["penetration"] * 100, row["repeat"] * 100), xytext=(4, -9), textcoords="offset points", fontsize=7)
+        for i, (name, row) in enumerate(rows.head(label).sort_values("repeat", ascending=False).iterrows()):
+            ax.annotate(str(name).lower(), (row["penetration"] * 100, row["repeat"] * 100), xytext=(1.03, .96 - .9 * i / label), textcoords="axes fraction", fontsize=7,
+                        va="center", arrowprops={"arrowstyle": "-", "color": "#888888", "linewidth": .5}, annotation_clip=False, parse_math=False)
         ax.set(xlabel="% of customers who buy it", ylabel="% of buyers who buy it again")
         return ax
 
