@@ -37,6 +37,12 @@ def row(name: str, ours: float, unit: str, goal: str, peer: float | None = None,
     return dict(zip(COLUMNS, (name, round(ours, 3), None if peer is None else round(peer, 3), peer_name, unit, ratio, goal), strict=True))
 
 
+def published(name: str) -> list[dict[str, Any]]:
+    "The rows that an earlier run wrote, or none."
+    file = RESULTS / f"{name}.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+
+
 def publish(rows: list[dict[str, Any]], name: str) -> None:
     "Print the rows and write them to `results/NAME.json`."
     RESULTS.mkdir(exist_ok=True)

@@ -300,9 +300,9 @@ PARTS = {"size": large, "csv": csv_rows, "postgres": postgres_rows, "append": ap
 
 def main(parts: list[str]) -> None:
     "Measure the parts, and keep the rows of the others."
-    from _table import RESULTS, publish
+    from _table import publish, published
 
-    kept = json.loads((RESULTS / "door.json").read_text(encoding="utf-8")) if (RESULTS / "door.json").exists() else []
+    kept = published("door")
     for part in parts:
         with tempfile.TemporaryDirectory() as home:
             fresh = [{"part": part, **r} for r in PARTS[part](Path(home))]

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from _table import RESULTS, measure, publish, row, this
+from _table import measure, publish, published, row, this
 
 from retail_insight.contract import load_shop
 from retail_insight.demand import UNIT_GOODS, Demand, add_covariates, build_demand
@@ -178,10 +178,8 @@ def named(text: str) -> str:
 
 def keep(rows: list[dict], group: str) -> None:
     "Print the rows, and put them into the results in place of those of the same group."
-    file = RESULTS / "forecast_accuracy.json"
-    held = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
     order = [*PANELS, "memory", "sarimax"]
-    publish(sorted([r for r in held if named(r["row"]) != group] + rows, key=lambda r: order.index(named(r["row"]))), "forecast_accuracy")
+    publish(sorted([r for r in published("forecast_accuracy") if named(r["row"]) != group] + rows, key=lambda r: order.index(named(r["row"]))), "forecast_accuracy")
 
 
 if __name__ == "__main__":

@@ -286,14 +286,13 @@ PARTS = {"fits": fits, "sizes": sizes, "journey": lambda home: journeys(), "logs
 
 
 def main(parts: list[str]) -> None:
-    from _table import RESULTS, publish
+    from _table import publish, published
 
-    old = json.loads((RESULTS / "timing.json").read_text()) if (RESULTS / "timing.json").exists() else []
     try:
         files("lifetimes")
     except PackageNotFoundError:
         raise SystemExit("CDNOW comes from the package lifetimes, which is not installed: pip install 'retail_insight[studies]'") from None
-    rows = {(r["row"], r["unit"]): r for r in old}
+    rows = {(r["row"], r["unit"]): r for r in published("timing")}
     with tempfile.TemporaryDirectory() as home:
         summaries(home)
         for part in parts:

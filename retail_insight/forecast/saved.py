@@ -7,7 +7,7 @@ __all__ = ['KNOWN', 'WRITERS', 'READERS', 'FORMAT', 'Writer', 'written_column', 
            'read_index', 'read_frame', 'read_objects', 'save_model', 'read_archive', 'load_model', 'filled', 'roll']
 
 # %% ../../nbs/09m_saved_forecasts.ipynb #a75e0b3e
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -240,10 +240,11 @@ def roll(
     ValueError for other series, a gap between old and new periods, covariates that are missing, or results that cannot go on."""
     if not hasattr(fitted, "roll"):
         raise ValueError(f"roll: {type(fitted).__name__} cannot go on without a new fit. Fit a model of the panel.")
-    matrix = demand if isinstance(demand, Demand) else check_roll(fitted.matrix, demand)
-    if isinstance(matrix, Demand):
-        return fitted.roll(matrix)
-    fine, holes = filled(matrix, len(fitted.matrix))
+    if isinstance(demand, Demand):
+        return fitted.roll(demand)
+    fine, holes = filled(check_roll(fitted.matrix, demand), len(fitted.matrix))
     rolled = fitted.roll(fine)
+    if not holes.any():
+        return rolled
     said = [f"{why}; {n} new periods missing or infinite, taken as its mean".removeprefix("; ") if n else why for why, n in zip(rolled.reasons, holes, strict=True)]
-    return rolled if not holes.any() else type(rolled)(**{f.name: getattr(rolled, f.name) for f in fields(rolled) if f.init} | {"reasons": pd.Series(said, index=rolled.reasons.index, name="reason")})
+    return replace(rolled, reasons=pd.Series(said, index=rolled.reasons.index, name="reason"))

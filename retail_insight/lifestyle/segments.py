@@ -376,12 +376,14 @@ class LifestyleAxes:
         "Moments of the baskets up to a day, by the cut point learned."
         return self.learned if day == self.as_of else add_moments(basket_moments(shop, day, self.small))
 
-    def chosen(self, customers: pd.Index) -> pd.DataFrame: # customers x items of the space
-        "Choices of the day on which the space was learned; empty columns where there is none."
+    def chosen(self, shop: Shop, customers: pd.Index, day: date, since: date | str | None = None) -> pd.DataFrame: # customers x items of the space
+        "Choices up to a day, counted anew unless it is the one of learning; without columns where there is no space."
         if self.space is None:
             return pd.DataFrame(index=customers)
-        table = as_matrix(self.space.table, dense_from=0)
-        return pd.DataFrame(table, self.space.table.customers, self.space.dims.columns).reindex(customers).fillna(0.)
+        by, items = self.space.by, self.space.dims.columns
+        if day != self.as_of or since is not None:
+            return counted(count_choices(shop, by, day, since), by, customers, items)
+        return pd.DataFrame(as_matrix(self.space.table, dense_from=0), self.space.table.customers, items).reindex(customers).fillna(0.)
 
     def score(
         self,
@@ -408,9 +410,8 @@ class LifestyleAxes:
         "Log-ratios of the dimensions of taste; a customer without a known choice is like everybody."
         if self.space is None:
             return pd.DataFrame(index=customers)
-        dims, known = self.space.dims, day == self.as_of and since is None
-        counts = self.chosen(customers) if known else counted(count_choices(shop, self.space.by, day, since), self.space.by, customers, dims.columns)
-        shares = taste_shares(counts.to_numpy(), dims.to_numpy(), self.space.scores.mean().to_numpy())
+        dims = self.space.dims
+        shares = taste_shares(self.chosen(shop, customers, day, since).to_numpy(), dims.to_numpy(), self.space.scores.mean().to_numpy())
         return pd.DataFrame(log_ratios(shares), index=customers, columns=dims.index)
 
 # %% ../../nbs/04c_lifestyle_segments.ipynb #e0ce464c

@@ -168,7 +168,7 @@ class Tiers:
 def views_of(t: Tiers, shop: Shop, day: date) -> dict[str, View]:
     "All views but the demographics', of the same customers."
     moments = t.axes.moments(shop, day)
-    counts = None if not t.by else t.axes.chosen(moments.index) if day == t.axes.as_of else counted(count_choices(shop, t.by, day), t.by, moments.index, t.items)
+    counts = t.axes.chosen(shop, moments.index, day) if t.by else None
     first = first_tier(shop, day, t.days, counts)
     people, pattern = first.people.index, t.axes.pattern(moments).reindex(first.people.index).fillna(0.)
     found, scores = {"first tier": first, "consumption pattern": View(pattern)}, pattern
@@ -227,7 +227,7 @@ def learn_tiers(
     segments = lifestyle_segments(axes.score(shop, day).drop(columns="baskets"), cut=4, repeats=3, covariances=["full"], seed=seed)
     if segments.mixture is None:
         left_out["lifestyle segment"] = segments.reason
-    index = learn_index(axes.chosen(axes.learned.index)) if by else None
+    index = learn_index(axes.chosen(shop, axes.learned.index, day)) if by else None
     bare = Tiers(by, items, axes, index, segments, {}, {}, pd.DataFrame(), days, left_out)
     seen = views_of(bare, shop, day)
     return with_demographics(replace(bare, seen=seen), shop, features_of(seen))

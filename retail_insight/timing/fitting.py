@@ -40,7 +40,7 @@ def check_summary(
     lacking = [c for c in columns if c not in summary]
     if lacking:
         raise ValueError(f"summary: {', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} not among its columns {list(summary)}. "
-                         f"Make it by customer_summary.")
+                         "Make it by customer_summary.")
     if summary.empty:
         raise ValueError("summary: there is no customer in it. Choose a longer log, or a later split.")
     frame = summary[list(columns)].astype(float)
