@@ -262,8 +262,9 @@ def find_runs(con: duckdb.DuckDBPyConnection) -> tuple[np.ndarray, np.ndarray]: 
 def number_lines(con: duckdb.DuckDBPyConnection) -> None:
     "Number the lines of each transaction of a log that was just written."
     starts, earlier = find_runs(con)
-    for first in range(0, run(con, "SELECT count(*) FROM transactions")[0][0], STEP):
-        set_lines(con, first, lines_between(starts, earlier, first, first + STEP))
+    total = run(con, "SELECT count(*) FROM transactions")[0][0]
+    for first in range(0, total, STEP):
+        set_lines(con, first, lines_between(starts, earlier, first, min(first + STEP, total)))
 
 def set_lines(con: duckdb.DuckDBPyConnection, first: int, lines: np.ndarray) -> None:
     "Give the rows from `first` on their line numbers."
@@ -274,7 +275,7 @@ def set_lines(con: duckdb.DuckDBPyConnection, first: int, lines: np.ndarray) -> 
     con.remove_function("line_of")
 
 def lines_between(starts: np.ndarray, earlier: np.ndarray, first: int, stop: int) -> np.ndarray:
-    "The line numbers of the rows from `first` to before `stop`, of which some may be beyond the last."
+    "The line numbers of the rows from `first` to before `stop`."
     low, high = np.searchsorted(starts, [first, stop])
     opens = np.zeros(stop - first, np.int64)
     opens[starts[low:high] - first] = 1
