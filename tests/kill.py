@@ -2,8 +2,11 @@
 
     python tests/kill.py WHAT FOLDER TIMES SEED
 
-A process of its own, which has imported everything and forks a child for each try, so that the moments fall into the work and not into its start."""
+A process of its own, which has imported everything and forks a child for each try, so that the moments fall into the work and not into its start.
+What a killed child had started comes to this process (on Linux), which sees whether it ends. A child that takes too long shows where it stands, and counts as a failure."""
 
+import ctypes
+import faulthandler
 import json
 import os
 import signal
@@ -18,6 +21,8 @@ import numpy as np
 from retail_insight.contract import append, corner_tables, load_shop, open_shop
 
 FIRST = 100  # lines of the log before it grows
+PATIENCE = 900  # seconds; a job takes one to sixty
+SUBREAPER = 36  # of prctl: orphans come to this process
 
 
 def fork(job: Callable[[], Any]) -> tuple[int, int]:
@@ -27,6 +32,7 @@ def fork(job: Callable[[], Any]) -> tuple[int, int]:
     if process == 0:
         os.close(read)
         said = ""
+        faulthandler.dump_traceback_later(PATIENCE, exit=True)
         try:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             said = json.dumps(job())
@@ -48,14 +54,32 @@ def finish(job: Callable[[], Any]) -> Any:
     return json.loads(said or '"crashed"')
 
 
-def killed(job: Callable[[], Any], after: float) -> bool:
-    "Start a job and kill it; was it still at work?"
+def killed(job: Callable[[], Any], wait: Callable[[int], None]) -> bool:
+    "Start a job and kill it at its moment; was it still at work?"
     process, read = fork(job)
-    time.sleep(after)
+    wait(process)
     os.kill(process, signal.SIGKILL)
     status = os.waitpid(process, 0)[1]
     os.close(read)
     return os.WIFSIGNALED(status)
+
+
+def alone(patience: float = 30) -> bool:
+    "Have all processes ended that a killed job had started?"
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0] == 0:
+                time.sleep(.05)
+        except ChildProcessError:
+            return True
+    return False
+
+
+def has_child(process: int) -> bool:
+    "Has a process started another one?"
+    path = Path(f"/proc/{process}/task/{process}/children")
+    return not path.exists() or bool(path.read_text().split())
 
 
 def count(path: Path) -> list[int]:
@@ -81,6 +105,10 @@ class Loads:
 
     def job(self, number: int) -> list[int]:
         return count(load_shop(self.folder / "log.parquet", timestamps="local", snapshot=f"try{number}").path)
+
+    def wait(self, number: int, process: int, seconds: float) -> None:
+        "Let the moment come."
+        time.sleep(seconds)
 
     def whole(self, number: int) -> bool:
         "Is all that lies there whole?"
@@ -130,6 +158,13 @@ class Runs(Loads):
         self.run("corner", steps=1 + number % 3, out=self.out)
         return self.state()
 
+    def wait(self, number: int, process: int, seconds: float) -> None:
+        "The first time, the moment at which the kernel has just been started and does not yet watch for anything."
+        if number:
+            return time.sleep(seconds)
+        while not has_child(process):
+            time.sleep(.01)
+
     def state(self) -> list[Any]:
         "The parameter of the run, how its page ends, the names of its files."
         names = sorted(str(p.relative_to(self.out)) for p in self.out.rglob("*") if p.is_file())
@@ -151,18 +186,23 @@ class Runs(Loads):
 def interrupt(what: str, folder: Path, times: int, seed: int) -> dict[str, int]:
     "Start, kill after a random part of its time, look, and let it finish; `times` times."
     os.environ["RETAIL_INSIGHT_CACHE"] = str(folder / "cache")
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     tries = {"load": Loads, "append": Appends, "run": Runs}[what](folder, times)
     began = time.perf_counter()
     if isinstance(said := finish(lambda: tries.job(times)), str):
         raise SystemExit(said)
     needed = time.perf_counter() - began
-    rng, seen = np.random.default_rng(seed), {"tries": times, "killed": 0, "half": 0, "failed afterwards": 0}
+    rng, seen = np.random.default_rng(seed), {"tries": times, "killed": 0, "half": 0, "left running": 0, "failed afterwards": 0}
     for number in range(times):
-        seen["killed"] += killed(lambda n=number: tries.job(n), float(rng.uniform(.02, 1)) * needed)
+        seconds = float(rng.uniform(.02, 1)) * needed
+        at_work = killed(lambda n=number: tries.job(n), lambda process, n=number, s=seconds: tries.wait(n, process, s))
+        seen["killed"] += at_work
+        seen["left running"] += not alone()
         seen["half"] += not tries.whole(number)
         began = time.perf_counter()
         seen["failed afterwards"] += not tries.again(number)
-        needed = needed if what == "run" else min(needed, time.perf_counter() - began)
+        needed = min(needed, time.perf_counter() - began) if what != "run" else needed if at_work else .8 * needed
     return seen
 
 

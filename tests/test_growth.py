@@ -161,7 +161,7 @@ def test_kill_9_leaves_the_old_or_the_new(what, times, tmp_path):
     done = subprocess.run([sys.executable, kill.__file__, what, str(tmp_path), str(times), "1"], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     seen = json.loads(done.stdout)
-    assert seen["half"] == 0 and seen["failed afterwards"] == 0 and seen["killed"] >= times / 3, seen
+    assert seen["half"] == 0 and seen["left running"] == 0 and seen["failed afterwards"] == 0 and seen["killed"] >= times / 3, seen
 
 
 def test_a_log_larger_than_the_engines_memory(tmp_path, monkeypatch):
