@@ -12,10 +12,12 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from retail_insight.contract import corner_tables, load_shop, map_shards
 from retail_insight.timing import (
+    BGBB,
     BGCNBD,
     BGNBD,
     MBGNBD,
     NBD,
+    GammaGamma,
     GGomNBD,
     ParetoNBD,
     customer_summary,
@@ -254,6 +256,24 @@ GOOD = pd.DataFrame({"frequency": [0.0, 3, 1], "recency": [0.0, 4, 2], "age": [5
 def test_impossible_summaries(change, said):
     with pytest.raises(ValueError, match=said):
         ParetoNBD(GOOD.assign(**change))
+
+
+def test_errors_name_customers_as_they_are_written():
+    numbered = GOOD.assign(occasions=9.0, mean_spend=5.0).set_axis([101, 102, 103])
+    for call in (lambda f: ParetoNBD(f.assign(age=-1.0)), lambda f: NBD(f.assign(z=np.nan), transaction="~ z"), lambda f: BGBB(f.assign(recency=20.0)),
+                 lambda f: GammaGamma(f.assign(mean_spend=-1.0))):
+        with pytest.raises(ValueError, match=r"first 10[12]\b"):
+            call(numbered)
+
+
+def test_the_quick_sum_is_the_sum_of_the_rows(cdnow):
+    rng, heavy = np.random.default_rng(5), pd.DataFrame({"frequency": [0.0, 400, 9000], "recency": [0.0, 38.9, 39], "age": [39.0, 39, 39]})
+    for frame in (cdnow.sample(3000, random_state=2), heavy, heavy.assign(frequency=[0.0, 400, 20_000])):
+        for model in (BGNBD(frame), MBGNBD(frame)):
+            for _ in range(20):
+                theta, w = rng.uniform(np.log(1e-2), np.log(1e2), 4), rng.integers(0, 3, len(model.weights)).astype(float)
+                for quick, slow in zip(model.evaluate(theta, w), model.gather(theta, model.rows_at(theta), w), strict=True):
+                    np.testing.assert_allclose(quick, slow, rtol=1e-9, atol=1e-9 * np.abs(slow).max())
 
 
 def test_other_arguments_that_cannot_work():

@@ -99,7 +99,7 @@ def check_occasions(frame: pd.DataFrame) -> None:
     bad = (frame["recency"] % 1 != 0) | (frame["age"] % 1 != 0) | (frame["frequency"] > frame["recency"])
     if bad.any():
         raise ValueError(f"summary: occasions are counted in whole numbers, and no more can be used than came up to the last one used; {int(bad.sum())} of {len(frame)} customers break this, "
-                         f"first {frame.index[bad][0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Number the occasions from 1; recency is the number of the last one used.")
+                         f"first {frame.index[bad].tolist()[0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Number the occasions from 1; recency is the number of the last one used.")
 
 # %% ../../nbs/05f_discrete.ipynb #9e818a4a
 def simulate_occasions(
@@ -155,7 +155,7 @@ def check_renewals(frame: pd.DataFrame) -> None:
     bad = (frame["age"] % 1 != 0) | ~frame["left"].isin([0, 1]) | (frame["left"] > frame["age"])
     if bad.any():
         raise ValueError(f"summary: age must be a whole number of renewals, left 0 or 1, and nobody leaves at none; {int(bad.sum())} of {len(frame)} rows break this, "
-                         f"first {frame.index[bad][0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Make it by survivors().")
+                         f"first {frame.index[bad].tolist()[0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Make it by survivors().")
 
 def survival(alpha: Any, beta: Any, periods: Any) -> np.ndarray:
     "Probability to be there after so many renewals."

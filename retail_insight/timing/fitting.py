@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['RULES', 'STIR', 'compiled', 'Evaluated', 'check_summary', 'check_weights', 'check_start', 'row_codes',
-           'distinct_rows', 'Rows', 'design', 'free_directions', 'TimingModel', 'maximise', 'climb', 'newton_step',
-           'without_ridge', 'with_ends', 'check_horizon', 'deviations', 'TimingResults', 'gamma_ratio',
-           'add_gamma_terms', 'add_gamma_part', 'NBD']
+           'first_of_each', 'distinct_rows', 'Rows', 'by_logs', 'design', 'free_directions', 'TimingModel',
+           'best_within', 'maximise', 'finite', 'newton_step', 'without_ridge', 'with_ends', 'check_horizon',
+           'deviations', 'TimingResults', 'gamma_ratio', 'add_gamma_terms', 'add_gamma_part', 'NBD']
 
 # %% ../../nbs/05a_fitting.ipynb #787299b0
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from formulaic import model_matrix
-from scipy import optimize, stats
+from scipy import stats
 from statsmodels.iolib.summary2 import Summary
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
@@ -43,14 +43,15 @@ def check_summary(
                          "Make it by customer_summary.")
     if summary.empty:
         raise ValueError("summary: there is no customer in it. Choose a longer log, or a later split.")
-    frame = summary[list(columns)].astype(float)
-    values = dict(zip(columns, frame.to_numpy().T, strict=True))
+    values = {c: summary[c].astype(float).to_numpy() for c in columns}
+    frame = pd.DataFrame(np.array([*values.values()]).T, summary.index, list(columns))
+    frame.attrs = dict(summary.attrs) # the unit of time and the day of the split
     for column in columns:
         said, bad = "must be finite numbers", ~np.isfinite(values[column])
         if not bad.any() and column in RULES:
             said, bad = RULES[column][0], RULES[column][1](values)
         if bad.any():
-            raise ValueError(f"summary: column {column} {said}; {int(bad.sum())} of {len(frame)} customers break this, first {frame.index[bad][0]!r} with "
+            raise ValueError(f"summary: column {column} {said}; {int(bad.sum())} of {len(frame)} customers break this, first {frame.index[bad].tolist()[0]!r} with "
                              f"{frame.loc[bad].iloc[0].to_dict()}. Times count from a customer's first visit, in one unit: see customer_summary.")
     return frame
 
@@ -84,17 +85,24 @@ def row_codes(
     for bits in values.view(np.uint64):
         mixed = (mixed ^ bits ^ (bits >> np.uint64(29))) * np.uint64(stir)
         mixed ^= mixed >> np.uint64(32)
-    codes = pd.factorize(mixed)[0]
-    first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1)) # codes count up as rows come
+    codes, kinds = pd.factorize(mixed)
+    first = first_of_each(codes, len(kinds))
     if not all((column[first][codes] == column).all() for column in values):
-        codes = pd.factorize(np.unique(values, axis=1, return_inverse=True)[1].ravel())[0]
-        first = np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+        codes, kinds = pd.factorize(np.unique(values, axis=1, return_inverse=True)[1].ravel())
+        first = first_of_each(codes, len(kinds))
     return first, codes
+
+def first_of_each(codes: np.ndarray, kinds: int) -> np.ndarray:
+    "Where each code comes first."
+    first = np.empty(kinds, dtype=np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1) # what is written last stays
+    return first
 
 def distinct_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]: # rows, weight of each, row of each customer
     "The distinct rows of a frame of finite numbers, how often each comes, and where each row went."
-    first, codes = row_codes(np.ascontiguousarray(frame.to_numpy(dtype=float).T) + 0.0) # no -0
-    return frame.iloc[first].reset_index(drop=True), np.bincount(codes).astype(float), codes
+    values = np.ascontiguousarray(frame.to_numpy(dtype=float).T) + 0.0 # no -0
+    first, codes = row_codes(values)
+    return pd.DataFrame(values[:, first].T, columns=frame.columns), np.bincount(codes).astype(float), codes
 
 # %% ../../nbs/05a_fitting.ipynb #13e83624
 compiled = partial(compiled_late, error_model="numpy")
@@ -121,6 +129,13 @@ class Rows:
         hessian[:, diagonal, diagonal] += score
         return Rows(self.loglike, score, hessian, self.alive)
 
+# %% ../../nbs/05a_fitting.ipynb #c14cd72a
+def by_logs(theta: np.ndarray, value: float, score: np.ndarray, hessian: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    "The same of a sum over rows that share the natural parameters `exp(theta)`; of the Hessian the upper triangle is read."
+    natural = np.exp(theta)
+    upper = np.triu(hessian) * np.outer(natural, natural)
+    return value, score * natural, upper + np.triu(upper, 1).T + np.diag(score * natural)
+
 # %% ../../nbs/05a_fitting.ipynb #904523d5
 def design(formula: str | None, data: pd.DataFrame, spec: Any = None) -> tuple[pd.DataFrame, Any]: # columns, and how to make them again
     "The columns of a one-sided formula without its intercept. ValueError for missing values or levels that the fit did not see."
@@ -135,7 +150,7 @@ def design(formula: str | None, data: pd.DataFrame, spec: Any = None) -> tuple[p
     table = pd.DataFrame(matrix).astype(float).drop(columns="Intercept", errors="ignore")
     bad = ~np.isfinite(table.to_numpy()).all(axis=1)
     if bad.any():
-        raise ValueError(f"covariates of {formula!r}: {int(bad.sum())} of {len(table)} rows have a missing or infinite value, first {table.index[bad][0]!r}. Fill them, or leave these rows out.")
+        raise ValueError(f"covariates of {formula!r}: {int(bad.sum())} of {len(table)} rows have a missing or infinite value, first {table.index[bad].tolist()[0]!r}. Fill them, or leave these rows out.")
     return table, matrix.model_spec
 
 # %% ../../nbs/05a_fitting.ipynb #34b43d68
@@ -236,9 +251,7 @@ class TimingModel:
         "Log-likelihood less penalty, score and Hessian by logarithms and coefficients, of weighted rows."
         k = len(self.names)
         if not self.covariates:
-            nat = np.exp(theta)
-            score, upper = nat * (w @ rows.score), np.triu((w @ rows.hessian.reshape(len(w), -1)).reshape(k, k))
-            return float(w @ rows.loglike), score, (upper + np.triu(upper, 1).T) * np.outer(nat, nat) + np.diag(score)
+            return by_logs(theta, float(w @ rows.loglike), w @ rows.score, (w @ rows.hessian.reshape(len(w), -1)).reshape(k, k))
         logs = rows.in_logs(self.natural(theta))
         jacobian = np.concatenate([np.broadcast_to(np.eye(k), (len(w), k, k)), self.z[:, :, None] * self.signs], axis=1) # rows x estimated x natural
         score = np.einsum("n,npk,nk->p", w, jacobian, logs.score)
@@ -306,57 +319,52 @@ class TimingModel:
     def results(self) -> type["TimingResults"]:
         return TimingResults
 
-# %% ../../nbs/05a_fitting.ipynb #e683121e
+# %% ../../nbs/05a_fitting.ipynb #e5717381
 Evaluated = tuple[float, np.ndarray, np.ndarray]
 
+def best_within(score: np.ndarray, hessian: np.ndarray, reach: float) -> tuple[np.ndarray, float]: # step, what the parabola promises
+    "The best step no longer than `reach`."
+    bend, axes = np.linalg.eigh(-hessian)
+    slope = axes.T @ score
+    least = max(-bend[0], 0.0)
+    low, high = least, least + np.sqrt(slope @ slope) / reach
+    lift = 0.0 if least == 0 else (low + high) / 2
+    for _ in range(60):
+        length = slope / np.maximum(bend + lift, 1e-150)
+        size = np.sqrt(length @ length)
+        if size <= reach and (lift == 0 or size > .9 * reach):
+            break
+        low, high = (lift, high) if size > reach else (low, lift)
+        lift = (low + high) / 2
+    if least > 0 and size < .9 * reach: # level in the direction that bends most the wrong way: go along it
+        length[0] += np.copysign(np.sqrt(reach**2 - size**2), slope[0])
+    return axes @ length, float(slope @ length - length @ (bend * length) / 2)
+
+# %% ../../nbs/05a_fitting.ipynb #e683121e
 def maximise(
     evaluate: Callable[[np.ndarray], Evaluated],
     first: np.ndarray,
     max_iter: int = 200,
-    tolerance: float = 1e-13, # log-likelihood that another step would gain
 ) -> tuple[np.ndarray, bool, int]: # where, whether the optimum was reached, steps taken
     "The maximum of a function with exact derivatives."
-    seen: dict[bytes, Evaluated] = {}
+    with np.errstate(all="ignore"):
+        theta, here, reach, steps, broken = first, evaluate(first), 1.0, 0, 0
+        enough = max(1e-7, 1e-13 * abs(here[0])) # what is left to gain; after one more step, the square of it
+        while steps < max_iter and broken < 30 and finite(here): # far out rounding may be all that a derivative tells
+            step, promise = best_within(here[1], here[2], reach)
+            if promise < enough:
+                break
+            there, steps = evaluate(theta + step), steps + 1
+            kept = (there[0] - here[0]) / promise if finite(there) else -1.0
+            size, broken = np.sqrt(step @ step), broken + (kept < .25)
+            reach = size / 4 if kept < .25 else min(2 * reach, 4.0) if kept > .75 and size > .8 * reach else reach
+            theta, here = (theta + step, there) if kept > .1 else (theta, here)
+    step, gain, level = newton_step(here[1], here[2])
+    reached = bool(level and gain < 1e-6)
+    return theta + step * (reached and np.abs(step).max() < 1), reached, steps + reached
 
-    def at(theta: np.ndarray) -> Evaluated:
-        key = theta.tobytes()
-        if key not in seen:
-            seen.clear() if len(seen) > 4 else None
-            with np.errstate(all="ignore"):
-                seen[key] = evaluate(theta)
-        return seen[key]
-
-    def value(theta: np.ndarray) -> float:
-        found = at(theta)[0]
-        return -found / scale if np.isfinite(found) else np.inf
-    scale = max(1.0, abs(at(first)[0]))
-    theta, near, quick = climb(at, first)
-    if near:
-        return theta, True, quick
-    found = optimize.minimize(value, theta, jac=lambda t: -at(t)[1] / scale, hess=lambda t: -at(t)[2] / scale,
-                              method="trust-exact", options=dict(gtol=1e-9, maxiter=max_iter, max_trust_radius=4.0))
-    theta, steps = found.x, quick + int(found.nit)
-    for _ in range(4): # the last digits, where the function itself no longer tells
-        _, score, hessian = at(theta)
-        step, gain, flat = newton_step(score, hessian)
-        if not flat or not gain < 1e-2 or gain < tolerance or np.abs(step).max() > 1:
-            break
-        theta, steps = theta + step, steps + 1
-    return theta, flat and gain < 1e-6, steps
-
-def climb(at: Callable[[np.ndarray], Evaluated], theta: np.ndarray) -> tuple[np.ndarray, bool, int]: # where, whether it is the top, steps taken
-    "Plain Newton steps as long as each is short and brings what it promised."
-    for steps in range(20):
-        value, score, hessian = at(theta)
-        step, gain, level = newton_step(score, hessian)
-        if not level or not gain < 50 or np.abs(step).max() > 1 or np.linalg.eigvalsh(-hessian)[0] <= 0:
-            return theta, False, steps
-        if gain < 1e-7:
-            return theta + step, True, steps + 1
-        if not at(theta + step)[0] - value > gain / 4:
-            return theta, False, steps
-        theta = theta + step
-    return theta, False, 20
+def finite(found: Evaluated) -> bool:
+    return all(np.isfinite(part).all() for part in found)
 
 def newton_step(score: np.ndarray, hessian: np.ndarray) -> tuple[np.ndarray, float, bool]: # step, what it gains, level in all other directions
     "The step to the top of the parabola, in the directions that bend; along a ridge there is none, if the likelihood is level there."

@@ -38,7 +38,7 @@ def check_spend(summary: pd.DataFrame) -> pd.DataFrame: # `frequency, mean_spend
     bad = repeat & ~(frame["mean_spend"] > 0)
     if bad.any():
         raise ValueError(f"summary: column mean_spend must be above 0 for a customer with repeat visits; {int(bad.sum())} of {int(repeat.sum())} break this, first "
-                         f"{frame.index[bad][0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Leave these customers out, or count returns apart from purchases.")
+                         f"{frame.index[bad].tolist()[0]!r} with {frame.loc[bad].iloc[0].to_dict()}. Leave these customers out, or count returns apart from purchases.")
     return frame
 
 # %% ../../nbs/05e_spend.ipynb #4c3f57ab

@@ -70,7 +70,7 @@ class Periods:
         for bad, said in ((code < 0, "has no row"), ((row < 0) | (self.code[row] != code), "begins too late"), (self.end[row] < when - 1, "ends too early")):
             if bad.any():
                 day = pd.Timestamp(when[bad][0], unit="s").date()
-                raise ValueError(f"periods: {int(bad.sum())} of {len(who)} customers are not covered, first {who[bad][0]!r}, whose covariate {said} for {day}. "
+                raise ValueError(f"periods: {int(bad.sum())} of {len(who)} customers are not covered, first {who[bad].tolist()[0]!r}, whose covariate {said} for {day}. "
                                  "Give covariates from each customer's first visit to the end of what is asked.")
         return row
 
@@ -251,7 +251,7 @@ class VaryingParetoNBD(ParetoNBD):
         wrong = np.bincount(place, minlength=len(self.frame)) != self.data["frequency"]
         if wrong.any():
             i = int(np.flatnonzero(wrong)[0])
-            raise ValueError(f"visits: {int(wrong.sum())} of {len(wrong)} customers have another number of repeat visits than the summary, first {self.frame.index[i]!r} "
+            raise ValueError(f"visits: {int(wrong.sum())} of {len(wrong)} customers have another number of repeat visits than the summary, first {self.frame.index[[i]].tolist()[0]!r} "
                              f"with {int((place == i).sum())} instead of {self.data['frequency'][i]:g}. Take both from the same log: see customer_visits.")
         z = self.both["transaction"].to_numpy()[self.periods.find(self.frame.index[place], when)]
         return np.stack([np.bincount(place, column, minlength=len(self.frame)) for column in z.T], axis=1) if z.shape[1] else np.zeros((len(self.frame), 0))
