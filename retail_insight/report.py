@@ -620,7 +620,7 @@ def profile_command(shop: Shop, args: argparse.Namespace) -> dict[str, pd.DataFr
     "`retail-insight profile`"
     key, profiles = secret_key(args.data), build_profiles(shop, args.as_of)
     published, segments = publish_profiles(profiles, key=key), segment_table(profiles, key=key)
-    print_plain(segments.to_string(index=False) if len(segments) else f"{len(profiles.frame)} customers are too few to show by segment.")
+    print_plain(segments.to_string(index=False) if len(segments) else f"Too few customers to show by segment: {len(profiles.frame)}.")
     print_plain("", what_was_lost(published).to_string(index=False), sep="\n")
     return {"profiles": published.to_frame(), "segments": segments, "published": what_was_lost(published)}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from retail_insight.profile import (
     build_cohorts,
     build_profiles,
     churn_curve,
+    composite_rank,
     cross_shop,
     days_between_purchases,
     decision_hierarchy,
@@ -188,3 +190,15 @@ def test_a_day_before_the_log_is_an_error_everywhere(tables):
         call: Any = {"revenue_tree": revenue_tree, "revenue_tree_by": revenue_tree_by, "gain_loss": gain_loss}[name]
         with pytest.raises(ValueError):
             call(shop, ("1990-02-01", "1990-01-01"), ("1990-03-01", "1990-04-01"))
+
+
+def test_an_error_names_an_identifier_as_the_reader_wrote_it():
+    tables = corner_tables()
+    who = pd.Series(["a", "b", "c"], index=pd.Index([7, 7, 9], name="customer_id"))
+    people = {name: i for i, name in enumerate(tables["transactions"]["customer_id"].dropna().unique())}
+    shop = load_shop(tables["transactions"].assign(customer_id=lambda t: 100 + t["customer_id"].map(people)), timestamps="local")
+    frame = pd.DataFrame({"spend": [1.0, np.nan]}, index=pd.Index([7, 8], name="customer_id"))
+    for ask in (lambda: segment_index(shop, who, by="product_id"), lambda: segment_index(shop, who.iloc[[0, 2]], by="product_id"), lambda: threshold_segments(frame["spend"]), lambda: composite_rank(frame, {"spend": "high"})):
+        with pytest.raises(ValueError, match=r" '?[78]'?\. ") as error:
+            ask()
+        assert "np." not in str(error.value)

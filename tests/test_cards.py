@@ -123,12 +123,19 @@ def test_an_index_covers_what_is_true():
 def test_without_anything_but_a_log_a_card_says_so():
     lines = corner_tables()["transactions"][["transaction_id", "timestamp", "customer_id", "product_id", "quantity", "amount"]]
     cards = build_cards(load_shop(lines, timestamps="local"))
-    assert cards.taste is None and "taste" in cards.left_out
+    assert cards.taste.by == "product_id" and cards.names["milk"] == "milk"
     page = profile_card(cards, "ana")
     words = " ".join(said(page))
     assert "does not tell what kinds its products are" in words and "No model of return" in words and overlapping(page) == []
     page = segment_card(cards, cards.profiles.frame["segment"].iloc[0])
     assert "knows too little of who its customers are" in " ".join(said(page)) and overlapping(page) == []
+
+
+def test_products_are_called_by_their_names_where_there_are_no_categories():
+    tables = corner_tables()
+    cards = build_cards(load_shop(tables | {"products": tables["products"][["product_id", "product_name"]]}, timestamps="local"))
+    page = profile_card(cards, "ana")
+    assert overlapping(page) == [] and {"Whole milk", "Rye bread"} & set(said(page))
 
 
 def test_one_line_is_a_card_and_nobody_is_an_error():

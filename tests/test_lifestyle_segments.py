@@ -86,19 +86,47 @@ def test_shops_that_lack_something():
     with pytest.raises(ContractError, match="customer_id"):
         lifestyle_segments(nobody)
     log = load_shop(tables["transactions"], timestamps="local")
-    assert "No tastes are among the axes" in lifestyle_segments(log).reason
+    assert lifestyle_segments(log).axes.space.by == "product_id"
     with pytest.raises(ValueError, match="before the first line"):
         lifestyle_segments(log, as_of="2020-01-01")
     one = load_shop(tables | {"transactions": tables["transactions"].head(1)}, timestamps="local")
     assert "too few" in lifestyle_segments(one).reason
 
 
-def test_online_retail_has_segments_of_pattern_only_or_says_why():
+@pytest.fixture(scope="module")
+def online():
     data = os.environ.get("RETAIL_INSIGHT_DATA")
     if not data or not (Path(data) / "online_retail").is_dir():
         pytest.skip("Online Retail is not here")
-    shop = load_shop(Path(data) / "online_retail" / "transactions.parquet", columns="online_retail")
-    found = lifestyle_segments(shop, numbers=[1, 2, 3], repeats=5)
-    assert "No tastes are among the axes. products: this shop gives no category" in found.reason
-    assert list(found.scores) == list(found.axes.weights.columns) and found.stable == (len(found.names) > 1)
-    assert len(found.to_frame()) == (found.axes.score(shop)["baskets"] >= found.min_baskets).sum()
+    return load_shop(Path(data) / "online_retail" / "transactions.parquet", columns="online_retail")
+
+
+def test_everybody_with_a_basket_is_placed_by_pattern_and_products(online):
+    found = lifestyle_segments(online, numbers=[1, 2, 3], repeats=5)
+    assert found.axes.space.by == "product_id" and set(found.axes.space.names) < set(found.scores)
+    placed, baskets = found.to_frame(), found.axes.score(online)["baskets"]
+    assert set(placed.index) == set(baskets.index) and len(found.scores) == (baskets >= found.min_baskets).sum()
+    assert "3,948 of 4,339 customers made fewer than 10 baskets: they were left out of the search" in found.reason
+    if found.stable:
+        sure = placed["probability"].groupby(baskets.clip(upper=10)).mean()
+        assert sure[1] < sure[10] and len(set(found.names)) == len(found.names)
+        assert not any("less" in name or "more" in name for name in found.names)
+
+
+def test_few_baskets_promise_no_more_than_they_keep(online):
+    "Three months place those who can be placed by the rest of the year; by the pattern alone, few baskets taken for exact promise far too much."
+    axes = lifestyle_axes(online)
+    few, rest = axes.see(online, "2011-02-28"), axes.see(online, since="2011-03-01")
+    rest = rest.of(rest.baskets >= 10)
+    few = few.of(few.scores.index.isin(rest.scores.index) & (few.baskets <= 4))
+    whole = axes.see(online)
+    for names, boasts in ((list(axes.weights.columns), True), (list(whole.scores), False)):
+        found = lifestyle_segments(whole.scores.loc[whole.baskets >= 10, names], cut=3, covariances=["spherical"], repeats=3)
+        there = found.assign(rest.scores.loc[few.scores.index])["segment"]
+        exact, blurred = found.probabilities(few.scores), found.probabilities(few.scores, few.blur)
+        loss = [-np.log(p.to_numpy()[range(len(p)), there.cat.codes].clip(1e-9)).mean() for p in (exact, blurred)]
+        shares = found.to_frame()["segment"].value_counts(normalize=True)
+        assert len(there) > 100 and loss[1] < loss[0] and loss[1] < -np.log(shares[there].to_numpy()).mean()
+        assert blurred.max(axis=1).mean() < (blurred.idxmax(axis=1) == there).mean() + 0.05
+        if boasts:
+            assert exact.max(axis=1).mean() > (exact.idxmax(axis=1) == there).mean() + 0.1

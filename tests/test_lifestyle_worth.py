@@ -138,11 +138,12 @@ def test_shops_that_cannot_say(journey):
         judge_profiles(journey, days=0)
 
 
-def test_online_retail_is_judged_without_tastes():
+def test_online_retail_is_judged_by_its_products():
     if not DATA or not (Path(DATA) / "online_retail").is_dir():
         pytest.skip("Online Retail is not here")
     judged = judge_profiles(load_shop(Path(DATA) / "online_retail" / "transactions.parquet", columns="online_retail"))
-    assert {"taste index", "taste space", "categories"} <= set(judged.left_out)
-    assert "category" in judged.left_out["taste index"]
-    assert set(judged.summary().index.get_level_values("target")) == {"spend"}
-    assert "consumption pattern" in judged.summary().loc["spend"].index
+    assert not judged.left_out
+    table = judged.summary()
+    assert set(table.index.get_level_values("target")) == {"spend", "products"}
+    assert table.loc[("products", "taste index"), "added_lower"] > 0, "what somebody bought tells what they will buy"
+    assert {t.get_text() for t in judged.plot().get_legend().get_texts()} == {"products, next 28 days", "spend, next 28 days"}

@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from ..contract import ContractError, Shop
 from .pattern import PatternResults, consumption_pattern, many
 from .segments import Segments, lifestyle_segments
-from .taste import TasteIndex, plot_tastes, taste_index
+from .taste import TasteIndex, item_names, plot_tastes, taste_index, told_by
 from ..profile import Profiles, build_profiles, segment_index
 from ..profile.segments import index_table
 
@@ -140,6 +140,7 @@ class Cards:
     demographics: Any = None
     timing: pd.DataFrame | None = None
     left_out: dict[str, str] = field(default_factory=dict)
+    names: dict[Any, str] = field(default_factory=dict) # of products, where tastes are of those
 
     def profile_card(self, customer: Any, *, alive: pd.DataFrame | None = None) -> Figure:
         "A customer's page; see `profile_card`."
@@ -177,14 +178,16 @@ def build_cards(
     why: dict[str, str] = {}
     profiles = build_profiles(shop, as_of)
     pattern = tried("pattern", why, consumption_pattern, shop, profiles.as_of)
-    taste = tried("taste", why, taste_index, shop, "category", profiles.as_of)
+    of = told_by(shop)
+    taste = tried("taste", why, taste_index, shop, of, profiles.as_of)
     if segments is None:
         segments = tried("segments", why, lifestyle_segments, shop, as_of=profiles.as_of, seed=seed)
     if labels is None:
         found = segments is not None and len(segments.names) > 1
         labels = segments.to_frame()["segment"].astype(str) if found and segments is not None else profiles.frame["segment"]
-    tastes = tried("tastes", why, segment_index, shop, labels, by="category", as_of=profiles.as_of) if taste is not None else None
-    return Cards(profiles, pattern, taste, segments, labels, None if tastes is None else tastes.to_frame(), demographics, timing, why)
+    tastes = tried("tastes", why, segment_index, shop, labels, by=of, as_of=profiles.as_of) if taste is not None else None
+    names = dict(zip(taste.items.index, item_names(shop, of, taste.items.index), strict=True)) if taste is not None else {}
+    return Cards(profiles, pattern, taste, segments, labels, None if tastes is None else tastes.to_frame(), demographics, timing, why, names)
 
 # %% ../../nbs/04f_cards.ipynb #9698983a
 BLUE, ORANGE, GREEN, SKY, GREY = "#0072b2", "#d55e00", "#009e73", "#56b4e9", "#666666"
@@ -306,7 +309,7 @@ def draw_taste(ax: Axes, cards: Cards, customer: Any, top: int = 6) -> None:
     mine = cards.taste.of(customer)
     plot_tastes(mine, cards.taste.alpha, top, ax)
     shown = mine if len(mine) <= top + 3 else pd.concat([mine.head(top), mine.tail(3)])
-    style_rows(ax, list(shown.index[::-1]), "index (everybody = 100)")
+    style_rows(ax, [cards.names.get(item, item) for item in shown.index[::-1]], "index (everybody = 100)")
     ax.set_ylim(-.6, len(shown) - .4)
     ticks = [t for t in (0, 50, 100, 200, 1000, 5000) if t <= max(ax.get_xlim()[1], 100)]
     ax.set_xticks(ticks, [str(t) for t in ticks])
@@ -317,9 +320,9 @@ def draw_segments(ax: Axes, cards: Cards, customer: Any) -> None:
     found = cards.segments
     if found is None or len(found.names) < 2:
         return draw_nothing(ax, cards.left_out.get("segments", "") if found is None else found.reason)
-    if customer not in found.scores.index:
-        return draw_nothing(ax, f"Only customers with {found.min_baskets} baskets and more are placed.")
-    p = found.probabilities(found.scores.loc[[customer]]).iloc[0].nlargest(4)
+    if customer not in found.memberships.index:
+        return draw_nothing(ax, "No basket of this customer was counted, so there is nothing to place them by.")
+    p = found.memberships.loc[customer].nlargest(4)
     draw_bars(ax, (100 * p).rename(lambda name: textwrap.shorten(name, 60)), "probability, %", ORANGE)
     ax.set_yticks(range(len(p)), [short(n, 48) for n in p.index], parse_math=False, fontsize=7)
     ax.set_xlim(0, 100)
@@ -430,7 +433,7 @@ def segment_card(
     figures = pd.DataFrame(segment_figures(cards.profiles, labels).xs(segment)).rename(index=lambda c: c.replace("_", " "))
     draw_index(panel(fig, "What they spend, and how", (0, 1), 3.75, 1.4, room=1.6), figures)
     bands = demographics_index(cards.profiles, labels)
-    parts = [("Tastes: share of spend", 6.05, 1.7, known_rows(cards.tastes, segment), cards.left_out.get("tastes", cards.left_out.get("taste", "No category has enough buyers for an index."))),
+    parts = [("Tastes: share of spend", 6.05, 1.7, known_rows(cards.tastes, segment).rename(index=cards.names), cards.left_out.get("tastes", cards.left_out.get("taste", "No category has enough buyers for an index."))),
              ("Who they are, of those who said", 8.65, 2.2, known_rows(bands, segment, 10), "The shop knows too little of who its customers are.")]
     for title, top, tall, rows, why in parts:
         at = panel(fig, title, (0, 1), top, tall, room=1.6 if len(rows) else 0)

@@ -22,7 +22,7 @@ from scipy.special import gammaln
 from threadpoolctl import threadpool_limits
 
 from ..contract import ContractError, Shop, resolve_as_of
-from .taste import ChoiceTable, TasteIndex, choice_table, count_choices, customer_position, fit_shapes
+from .taste import ChoiceTable, TasteIndex, choice_table, count_choices, customer_position, fit_shapes, item_names
 
 # %% ../../nbs/04b_space.ipynb #c998a266
 OWN, DIMENSION, ITEM = 10., 5., 50. # choices that each customer, dimension and item brings along
@@ -284,6 +284,7 @@ def taste_space(
     as_of: date | str | None = None, # inclusive local date
     *,
     min_buyers: int = 1,             # items of fewer customers are left out
+    most: int | None = None,         # at most so many items, those with most buyers; by default all
     seed: int = 0,                   # of the start
 ) -> TasteSpace:
     """Non-negative dimensions of taste, fitted to customers' choices, with their names.
@@ -293,14 +294,16 @@ def taste_space(
         raise ValueError(f"n_dims={n_dims} is no space. Give at least 1, or None to choose by held-out likelihood.")
     day = resolve_as_of(shop, as_of)
     choices = count_choices(shop, by, day)
-    choices = choices[choices.groupby(by)["customer_id"].transform("nunique") >= min_buyers]
+    buyers = choices.groupby(by)["customer_id"].nunique().sort_values(ascending=False, kind="stable").head(most)
+    choices = choices[choices[by].isin(buyers.index[buyers >= min_buyers])]
     if choices.empty:
         raise ContractError(f"transactions: no {by} has {min_buyers} buyers up to {day}. Lower min_buyers.")
     table, curve = choice_table(choices, by), None
     if n_dims is None:
         n_dims, curve = choose_dims(shop, by, table, day, seed)
     scores, dims = fit_mixture(as_matrix(table), n_dims, seed=seed)
-    names = pd.Series([name_dimension(d, table.share, table.items) for d in dims])
+    called = item_names(shop, by, table.items)
+    names = pd.Series([name_dimension(d, table.share, called) for d in dims])
     again = names.groupby(names).cumcount()
     index = pd.Index([x if not i else f"{x} ({i + 1})" for x, i in zip(names, again, strict=True)], name="dimension")
     weights = pd.Series(table.total @ scores / table.total.sum(), index=index, name="share")

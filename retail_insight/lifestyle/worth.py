@@ -157,6 +157,7 @@ class Tiers:
     scale: pd.DataFrame            # `mean`, `std` of the features of those models
     days: int
     left_out: dict[str, str]       # a profile that cannot be judged: why
+    goods: str                     # what the items are called together, such as "categories"
     seen: dict[str, View] = field(default_factory=dict) # all but the demographics', of the day when they were learned
 
     def views(self, shop: Shop, day: date) -> dict[str, View]:
@@ -221,14 +222,15 @@ def learn_tiers(
     "Learn how to see customers from what was known at a day. ContractError if no line has a customer."
     axes = lifestyle_axes(shop, day, n_tastes=N_TASTES, seed=seed)
     by, left_out = (axes.space.by if axes.space else ""), {}
+    goods = {"category": "categories", "department": "departments"}.get(by, "products")
     items = axes.space.dims.columns if axes.space else pd.Index([], name="category")
     if not by:
-        left_out["taste index"] = left_out["taste space"] = left_out["categories"] = axes.left_out
+        left_out["taste index"] = left_out["taste space"] = left_out[goods] = axes.left_out
     segments = lifestyle_segments(axes.score(shop, day).drop(columns="baskets"), cut=4, repeats=3, covariances=["full"], seed=seed)
     if segments.mixture is None:
         left_out["lifestyle segment"] = segments.reason
     index = learn_index(axes.chosen(shop, axes.learned.index, day)) if by else None
-    bare = Tiers(by, items, axes, index, segments, {}, {}, pd.DataFrame(), days, left_out)
+    bare = Tiers(by, items, axes, index, segments, {}, {}, pd.DataFrame(), days, left_out, goods)
     seen = views_of(bare, shop, day)
     return with_demographics(replace(bare, seen=seen), shop, features_of(seen))
 
@@ -304,7 +306,8 @@ def gains(losses: pd.DataFrame, target: str, profile: str, alpha: float, seed: i
 class Judged:
     """What each profile of the second tier is worth, out of time.
 
-    `losses` has a row a customer; its columns are target ("spend", "categories") and model ("nothing", "first tier", a
+    `losses` has a row a customer; its columns are target ("spend", and "categories", "departments" or "products", whichever
+    the shop tells of) and model ("nothing", "first tier", a
     profile, or "first tier + " a profile). `table` has a row a target and profile, gains in % of the loss without it."""
     losses: pd.DataFrame
     table: pd.DataFrame
@@ -324,12 +327,13 @@ class Judged:
         "What each profile adds to the first tier, with intervals, for both targets."
         ax = ax or plt.subplots(figsize=(7, 3.6), layout="constrained")[1]
         names = list(self.table.index.get_level_values("profile").unique())
-        for k, (target, colour, marker) in enumerate((("categories", "#0072b2", "o"), ("spend", "#d55e00", "s"))):
-            if target in self.table.index.get_level_values("target"):
-                rows = self.table.loc[target].reindex(names)
-                y = np.arange(len(names)) + .24 * (k - .5)
-                reach = np.abs(rows[["added_lower", "added_upper"]].to_numpy().T - rows["added"].to_numpy())
-                ax.errorbar(rows["added"], y, xerr=reach, fmt=marker, color=colour, capsize=2, markersize=5, label=f"{target}, next {self.days} days")
+        targets = sorted(self.table.index.unique("target"), key=lambda target: target == "spend")
+        for target in targets:
+            rows, spend = self.table.loc[target].reindex(names), target == "spend"
+            y = np.arange(len(names)) + .24 * (spend - .5)
+            reach = np.abs(rows[["added_lower", "added_upper"]].to_numpy().T - rows["added"].to_numpy())
+            ax.errorbar(rows["added"], y, xerr=reach, fmt="s" if spend else "o", color="#d55e00" if spend else "#0072b2", capsize=2, markersize=5,
+                        label=f"{target}, next {self.days} days")
         ax.axvline(0, color="0.6", linestyle="--", linewidth=1)
         ax.set_yticks(range(len(names)), names)
         ax.set(xlabel="% of the first tier's loss that the profile takes away", ylim=(len(names) - .4, -.6))
@@ -363,7 +367,7 @@ def judge_profiles(
     as_of: date | str | None = None, # the cut, inclusive local date; by default `days` before the shop's last
     *,
     days: int = 28,     # to foresee
-    top: int = 20,      # categories, those with most buyers while learning
+    top: int = 20,      # categories (or departments, or products: what the shop tells of), those with most buyers while learning
     alpha: float = .05, # intervals hold `1 - alpha`
     seed: int = 0,
 ) -> Judged:
@@ -395,7 +399,7 @@ def losses_of(t: Tiers, shop: Shop, start: date, cut: date, top: int) -> pd.Data
         x, z = side_by_side(views, (len(before), len(people)))
         losses["spend", model] = spend_deviance(spent_next, foresee_spend(x, spent, z))
         if t.by:
-            losses["categories", model] = item_loss(foresee_items(views, bought, len(people)), bought_next)
+            losses[t.goods, model] = item_loss(foresee_items(views, bought, len(people)), bought_next)
     return pd.DataFrame(losses, index=people).rename_axis(columns=["target", "model"])
 
 def judged_table(losses: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame: # by `target` and `profile`

@@ -222,7 +222,7 @@ def composite_rank(
         raise ValueError(f"say high or low of each column (not {wrong[0] if wrong else None!r}), and how as one of {', '.join(HOW)} (not {how!r}).")
     blank = frame[list(columns)].isna().any(axis=1)
     if blank.any():
-        raise ValueError(f"frame: {blank.sum()} of {len(frame)} items have a gap, the first {frame.index[blank][0]!r}. Fill or drop them.")
+        raise ValueError(f"frame: {blank.sum()} of {len(frame)} items have a gap, the first {frame.index[blank].tolist()[0]!r}. Fill or drop them.")
     group: Any = frame[within] if within else pd.Series(0, index=frame.index)
     figures = frame[list(columns)].astype(float)
     ranks = pd.DataFrame({c: figures[c].groupby(group.to_numpy()).rank(method="min", ascending=way == "low") for c, way in columns.items()})

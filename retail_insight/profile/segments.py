@@ -67,7 +67,7 @@ def segment_of(
     held = segments.dropna()
     twice = held.index[held.index.duplicated()]
     if len(twice):
-        raise ValueError(f"segments: {twice.nunique()} of {held.index.nunique()} customers have two labels, the first {twice[0]!r}. Give one each.")
+        raise ValueError(f"segments: {twice.nunique()} of {held.index.nunique()} customers have two labels, the first {twice.tolist()[0]!r}. Give one each.")
     if held.empty:
         raise ValueError(f"segments: 0 of {len(segments)} customers have a label. Give a series indexed by customer_id.")
     return held.astype(str)
@@ -201,7 +201,7 @@ def segment_index(
     sums, totals = index_moments(shop, labels, by, value, day)
     seen = [s for s in sorted(set(labels)) if s in totals.index]
     if not seen:
-        raise ValueError(f"segments: 0 of {len(labels)} labelled customers have a line up to {day}; the first is {labels.index[0]!r}. Are they identifiers of this shop?")
+        raise ValueError(f"segments: 0 of {len(labels)} labelled customers have a line up to {day}; the first is {labels.index.tolist()[0]!r}. Are they identifiers of this shop?")
     levels = sums.groupby(level="level")[["x", "xx", "xy"]].sum()
     grid = pd.MultiIndex.from_product([seen, levels.index], names=["segment", "level"])
     inside = sums.reindex(grid, fill_value=0.).join(totals, on="segment")
@@ -389,7 +389,7 @@ def threshold_segments(
     if zero not in ("lowest", "separate", "exclude"):
         raise ValueError(f"zero={zero!r} is not known. Use lowest, separate or exclude.")
     if values.isna().any():
-        raise ValueError(f"values: {values.isna().sum()} of {len(values)} are missing; the first is {values.index[values.isna()][0]!r}. Fill or drop them.")
+        raise ValueError(f"values: {values.isna().sum()} of {len(values)} are missing; the first is {values.index[values.isna()].tolist()[0]!r}. Fill or drop them.")
     cut_from = values if zero == "lowest" else values[values > 0]
     if cut_from.empty:
         raise ValueError(f"values: 0 of {len(values)} customers can be cut. Choose zero='lowest', or give customers with a value above 0.")
