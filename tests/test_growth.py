@@ -156,6 +156,37 @@ def test_an_erased_person_is_nowhere_in_the_file(tmp_path):
     assert oct(shop.path.stat().st_mode)[-3:] == "600"
 
 
+@pytest.mark.parametrize("name", ["#4711", "Zoë", "ñ", "a|b.c*", 'O"Neil', "back\\slash", "+49 170", "00042"])
+def test_a_person_of_any_name_is_erased_from_torn_records_too(name, tmp_path):
+    log = LOG.astype({"amount": object}).assign(customer_id=LOG["customer_id"].replace("ben", name))
+    log.loc[log.index[log["customer_id"] == name][:2], "amount"] = "two"
+    log.to_csv(tmp_path / "log.csv", index=False)
+    with open(tmp_path / "log.csv", "ab") as file:
+        file.write(f'torn,{name}\n'.encode() + b"\xff torn,\xe9," + name.encode() + f',x,y,z\n"torn,{name}\n'.encode())
+    shop = load_shop(tmp_path / "log.csv", timestamps="local")
+    assert len(shop.rejected) == 5
+    removed = erase(shop, name).set_index("table")["rows"].to_dict()
+    assert removed == {"transactions": int((log["customer_id"] == name).sum()) - 2, "rejected transactions": 5}
+    left = shop.path.read_bytes()
+    for spelt in (name, json.dumps(name)[1:-1], name.encode().hex()):
+        assert len(name) < 3 or spelt.encode() not in left
+    assert shop.rejected.empty and shop.findings["first"].dropna().str.contains(name, regex=False).sum() == 0
+
+
+def test_erase_says_who_else_still_knows_the_person(tmp_path, caplog):
+    LOG.head(60).to_csv(tmp_path / "one.csv", index=False)
+    LOG.tail(len(LOG) - 60).to_csv(tmp_path / "two.csv", index=False)
+    before = load_shop(tmp_path / "one.csv", timestamps="local")
+    grown = append(before, tmp_path / "two.csv")
+    erase(grown, "ben")
+    said = caplog.text
+    assert "still stands in other shops of the cache (1, first" in said and before.path.name in said and "ben" not in said
+    caplog.clear()
+    erase(before, "ben")
+    assert "still stands" not in caplog.text
+    assert grown.query("SELECT count(*) AS n FROM transactions WHERE customer_id = 'ben'")["n"][0] == 0
+
+
 @pytest.mark.parametrize(("what", "times"), [("load", 24), ("append", 23), ("run", 3)])
 def test_kill_9_leaves_the_old_or_the_new(what, times, tmp_path):
     done = subprocess.run([sys.executable, kill.__file__, what, str(tmp_path), str(times), "1"], capture_output=True, text=True, timeout=900)
