@@ -7,9 +7,11 @@ __all__ = ['GOODS', 'PLACES', 'SOLD', 'HERE', 'RUNNING', 'STORE_SHARE', 'GOODS_W
            'TRADE', 'PROMOTED', 'GIVEN', 'SO_FAR', 'SUMMED', 'DEPTH', 'EVERYTHING', 'PLAIN', 'COUPONS', 'PAID',
            'slots_of', 'Bench', 'open_bench', 'last_day', 'keep_weights', 'keep_cells', 'keep_promoted',
            'promotion_shares', 'so_far', 'planned_depth', 'coupon_shares', 'carried', 'paid_prices', 'holiday_table',
-           'calendar_columns', 'days_since', 'plan_columns', 'event_table', 'add_covariates']
+           'calendar_columns', 'days_since', 'closure_table', 'closed_shares', 'add_closures', 'plan_columns',
+           'event_table', 'add_covariates']
 
 # %% ../../nbs/08b_covariates.ipynb #394c7ae8
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -312,6 +314,61 @@ def days_since(promotion: np.ndarray, freq: str, *, share: float = .05, most: in
     last = np.maximum.accumulate(np.where(promotion >= share, slot, -most), axis=1)
     return np.minimum((slot - last) * DAYS[freq], most).astype(float)
 
+# %% ../../nbs/08b_covariates.ipynb #4a6f4f65
+def closure_table(closures: pd.DataFrame | Sequence[object]) -> pd.DataFrame: # date, and keys if it has some
+    "Closed days as they should be, each once. ContractError for a table without `date` or a date that cannot be read."
+    table = closures if isinstance(closures, pd.DataFrame) else pd.DataFrame({"date": list(closures)})
+    if "date" not in table:
+        raise ContractError(f"closures: column 'date' is missing. It has {list(table)}; give a list of dates, or a table of `date` and keys of the panel.")
+    dates = pd.to_datetime(table["date"].astype(str), errors="coerce", format="ISO8601")
+    if (odd := dates.isna()).any():
+        raise ContractError(f"closures: {odd.sum()} of {len(table)} rows have no date, first {table[odd.to_numpy()].iloc[0].to_dict()}. Write days as 2024-12-25.")
+    return table.assign(date=dates.dt.normalize().to_numpy().astype("datetime64[us]")).drop_duplicates(ignore_index=True)
+
+def closed_shares(demand: Demand, table: pd.DataFrame, grid: pd.DatetimeIndex) -> np.ndarray: # series x grid, 0 to 1
+    "Share of each period that is stated to be closed. ValueError for a column that is no key, ContractError where no row names a series."
+    if lost := [c for c in table if c not in (*demand.keys, "date")]:
+        raise ValueError(f"closures: {lost} are not among the keys {list(demand.keys)}. Give `date` and keys of the panel.")
+    on, days = [key for key in demand.keys if key in table], DAYS[demand.freq]
+    slot = ((table["date"] - grid[0]).dt.days // days).to_numpy()
+    rows = table.assign(slot=slot)[(slot >= 0) & (slot < len(grid))]
+    found = np.zeros((len(demand.series), len(grid)))
+    if not on:
+        np.add.at(found, (slice(None), rows["slot"].to_numpy()), 1)
+        return found / days
+    named = demand.series[on].astype(str).assign(row=range(len(found)))
+    both = named.merge(rows.assign(**rows[on].astype(str)), on=on)
+    if len(rows) and both.empty:
+        raise ContractError(f"closures: none of {len(rows)} rows names a series of the panel, first {rows[on].iloc[0].to_dict()}. Compare the keys {on} and their types.")
+    np.add.at(found, (both["row"].to_numpy(), both["slot"].to_numpy()), 1)
+    return found / days
+
+# %% ../../nbs/08b_covariates.ipynb #ce07bfbe
+def add_closures(
+    demand: Demand,
+    closures: pd.DataFrame | Sequence[object], # dates, or a table `date` and keys of the panel
+) -> Demand:
+    """The panel with `closed`, the share of each period in which its shop is stated to be closed, known in advance.
+
+    A period that is closed as a whole is forecast as zero by every model, and neither fitted nor calibrated on. ContractError for closures that
+    cannot be read or that contradict a sale, ValueError for columns that are no keys."""
+    table, held, days = closure_table(closures), demand.covariates, pd.Timedelta(days=DAYS[demand.freq])
+    starts = demand.periods if held is None else pd.DatetimeIndex(np.unique(held["period"]))
+    grid = pd.date_range(min(starts[0], demand.periods[0]), max([starts[-1], demand.periods[-1], *table["date"]]), freq=days, unit="us")
+    share = closed_shares(demand, table, grid)
+    if held is not None and len(starts) == len(grid):
+        rows = held
+    else:
+        rows = demand.series.merge(pd.DataFrame({"period": grid}), how="cross")
+        rows = rows if held is None else rows.merge(held.drop(columns="closed", errors="ignore"), on=[*demand.keys, "period"], how="left")
+    known = tuple(dict.fromkeys([*demand.known, "closed"]))
+    closed = replace(demand, covariates=rows.assign(closed=share.ravel()), known=known)
+    if (odd := closed.closed() & (demand.values() > 0)).any():
+        s, t = (int(i) for i in np.argwhere(odd)[0])
+        raise ContractError(f"closures: in {odd.sum()} of {closed.closed().sum()} closed periods something was sold, first {demand.series.iloc[s].to_dict()} "
+                            f"in that of {demand.periods[t].date()}. Take the day out, or name the keys of whoever was closed.")
+    return closed
+
 # %% ../../nbs/08b_covariates.ipynb #93adeafc
 def plan_columns(shop: Shop, bench: Bench, freq: str, codes: bool) -> dict[str, np.ndarray]: # spots x slots
     "What the shop has planned, as far as it says so."
@@ -345,11 +402,12 @@ def add_covariates(
     holidays: str | None = None,       # country whose public holidays count, e.g. "US"
     region: str | None = None,         # of that country
     events: pd.DataFrame | None = None, # event, start_date, end_date: more that is known ahead
+    closures: pd.DataFrame | Sequence[object] | None = None, # days on which it is closed, see `add_closures`
     codes: bool = True,                # a column for each code of a display or mailer
 ) -> Demand:
     """The panel with covariates, and the names of those that are known in advance.
 
-    ContractError if the panel is not of this shop or an event makes no sense, ValueError for steps or holidays out of range."""
+    ContractError if the panel is not of this shop or an event or a closed day makes no sense, ValueError for steps or holidays out of range."""
     bench, chosen = open_bench(shop, demand, steps), event_table(events)
     plans = plan_columns(shop, bench, demand.freq, codes)
     first, last = bench.slots["period"].iloc[0], bench.slots["last"].iloc[-1]
@@ -361,4 +419,5 @@ def add_covariates(
     table = demand.series.iloc[np.repeat(np.arange(n), m)].reset_index(drop=True).assign(period=np.tile(bench.slots["period"], n))
     paid = {name: np.where(np.arange(m) < ahead, value, np.nan) for name, value in paid.items()}
     columns = {name: value[bench.spot].ravel() for name, value in (plans | paid).items()} | {name: np.tile(value, n) for name, value in dates.items()}
-    return replace(demand, covariates=pd.concat([table, pd.DataFrame(columns)], axis=1), known=(*plans, *dates))
+    full = replace(demand, covariates=pd.concat([table, pd.DataFrame(columns)], axis=1), known=(*plans, *dates))
+    return full if closures is None else add_closures(full, closures)

@@ -41,7 +41,7 @@ def candidates(demand: Demand, steps: int = 4, *, thorough: bool = False) -> lis
         found += [Theta()]
     if periods >= (56 if days else 104):
         found += [ETS()]
-    if demand.known and periods >= 10 + steps:
+    if set(demand.known) - {"closed"} and periods >= 10 + steps:
         found += [LiftModel(steps=steps)]
     if len(demand.series) >= 20 and periods >= 26 + steps:
         found += [GlobalGLM(steps=steps), *(slow_candidates(demand, steps) if thorough else [])]
@@ -50,7 +50,7 @@ def candidates(demand: Demand, steps: int = 4, *, thorough: bool = False) -> lis
 def slow_candidates(demand: Demand, steps: int) -> list[Candidate]:
     "Trees, where they can be grown, a combination, and the regression with intervals from its misses."
     trees: list[Candidate] = [Boost(steps=steps)] if find_spec("lightgbm") else []
-    first = LiftModel(steps=steps) if demand.known else ETS("ANN")
+    first = LiftModel(steps=steps) if set(demand.known) - {"closed"} else ETS("ANN")
     return [*trees, Combined([first, GlobalGLM(steps=steps), *trees], steps, origins=1), Conformal(GlobalGLM(steps=steps), steps, origins=2)]
 
 # %% ../../nbs/09k_choice.ipynb #7ca031ae

@@ -6,10 +6,10 @@
 __all__ = ['DECILES', 'BLOCK', 'LINES', 'BUCKET', 'Level', 'Model', 'miss', 'LastValue', 'MovingAverage', 'SES', 'distribution',
            'PanelModel', 'is_local', 'panel_of', 'LocalModel', 'season_length', 'check_ahead', 'check_steps',
            'series_keys', 'rows_ahead', 'reasons_of', 'by_past', 'series_part', 'fit_apart', 'forecast_reasons',
-           'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned', 'covariates_to', 'with_planned',
-           'reason_rows', 'forecast_with', 'PanelResults', 'LinearResults', 'seen_until', 'scales', 'backtest_at',
-           'losses', 'score', 'BacktestResults', 'skill_table', 'Piece', 'cut_pieces', 'PieceJob', 'answers_of',
-           'run_pieces', 'origin_rows', 'in_order', 'backtest']
+           'shut_ahead', 'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned', 'covariates_to',
+           'with_planned', 'reason_rows', 'forecast_with', 'PanelResults', 'LinearResults', 'seen_until', 'scales',
+           'backtest_at', 'losses', 'score', 'BacktestResults', 'skill_table', 'Piece', 'cut_pieces', 'PieceJob',
+           'answers_of', 'run_pieces', 'origin_rows', 'in_order', 'backtest']
 
 # %% ../../nbs/09_forecast.ipynb #f2b9b88c
 import difflib
@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from ..contract import ContractError
 from ..contract.shards import ENGINES, Failure, capacity, versions
-from ..demand import DAYS, Demand, demand_from_frame, intermittency
+from ..demand import DAYS, Demand, add_closures, demand_from_frame, intermittency
 from ..scoring import paired_bootstrap
 
 # %% ../../nbs/09_forecast.ipynb #89dda10a
@@ -134,9 +134,9 @@ def is_local(model: "Model | PanelModel") -> bool:
 def panel_of(
     demand: Demand | pd.DataFrame, # a matrix needs a regular index of dates, daily or weekly
 ) -> tuple[pd.DataFrame, str]:     # whole periods x series, freq
-    "The matrix to fit to. ValueError for a matrix whose periods are neither days nor weeks in a row."
+    "The matrix to fit to, closed periods as they usually are. ValueError for a matrix whose periods are neither days nor weeks in a row."
     if isinstance(demand, Demand):
-        return demand.complete().matrix(), demand.freq
+        return demand.complete().opened().matrix(), demand.freq
     gaps = set(np.diff(pd.DatetimeIndex(demand.index)) / np.timedelta64(1, "D"))
     for freq, days in DAYS.items():
         if gaps <= {days}:
@@ -256,6 +256,7 @@ def forecast_reasons(
     demand: Demand | None = None, # the same with all that is known of it, for models of a whole panel
 ) -> tuple[pd.DataFrame, pd.Series]: # rows ahead; by series: "", or what was odd about it
     "Distributions for every column of a matrix, from its last row, and the reasons."
+    matrix = matrix if demand is None else panel_of(demand)[0]
     figures = ["mean", "lower", "upper", *(f"{q:.1f}" for q in DECILES)]
     parts = list(fit_apart(matrix, model, steps, alpha, demand))
     said = np.concatenate([why.to_numpy(dtype=object) for _, why in parts])
@@ -266,7 +267,18 @@ def forecast_reasons(
     for i in np.flatnonzero(~np.isfinite(cells).all(axis=(1, 2))):
         cells[i] = by_past(past[:, i], steps, alpha)[figures]
         said[i] = "mean of its past: " + (said[i] or "the model's answer is not finite")
-    return pd.concat([rows_ahead(matrix, freq, steps, model.name), pd.DataFrame(cells.reshape(len(values), -1), columns=figures)], axis=1), pd.Series(said, index=matrix.columns, name="reason")
+    rows = rows_ahead(matrix, freq, steps, model.name)
+    cells, said = shut_ahead(cells, said, demand, steps, rows)
+    return pd.concat([rows, pd.DataFrame(cells.reshape(len(values), -1), columns=figures)], axis=1), pd.Series(said, index=matrix.columns, name="reason")
+
+def shut_ahead(cells: np.ndarray, said: np.ndarray, demand: Demand | None, steps: int, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]: # series x steps x figures; reasons
+    "Zero in the periods ahead that are stated to be closed, and why."
+    shut = np.zeros(cells.shape[:2], dtype=bool) if demand is None else demand.complete().closed(steps)[:, -steps:]
+    first = rows["period"].to_numpy()[:steps][shut.argmax(axis=1)].astype("datetime64[D]").astype(str)
+    for i in np.flatnonzero(shut.any(axis=1)):
+        more = f" and {shut[i].sum() - 1} more" * bool(shut[i].sum() > 1)
+        said[i] = f"{said[i]}; closed on {first[i]}{more}: forecast zero".removeprefix("; ")
+    return np.where(shut[:, :, None], 0., cells), said
 
 def forecast_matrix(matrix: pd.DataFrame, model: "Model | PanelModel", steps: int, alpha: float, freq: str, demand: Demand | None = None) -> pd.DataFrame:
     "The same without the reasons. The model's own error where no series could be fitted."
@@ -325,7 +337,7 @@ def check_planned(demand: Demand, planned: pd.DataFrame) -> tuple[list[str], lis
     if "period" not in planned:
         raise ContractError(f"planned: column 'period' is missing. It has {list(planned)}; give the first day of each period.")
     on = [*(key for key in demand.keys if key in planned), "period"]
-    names, held = [str(c) for c in planned if c not in on], [] if demand.covariates is None else list(demand.covariates)
+    names, held = [str(c) for c in planned if c not in on], ["closed", *([] if demand.covariates is None else demand.covariates)]
     for name in names:
         if name not in held:
             near = difflib.get_close_matches(name, [str(c) for c in held], 1)
@@ -355,7 +367,8 @@ def with_planned(
     on, names = check_planned(demand, planned)
     if not names:
         return demand
-    held, last = covariates_to(demand, steps), demand.complete().periods[-1]
+    open_ = add_closures(demand, []) if "closed" in names and "closed" not in demand.known else demand
+    held, last = covariates_to(open_, steps), demand.complete().periods[-1]
     plan = planned.assign(period=pd.to_datetime(planned["period"]).astype(held["period"].dtype))
     found = held[on].merge(plan, on=on, how="left")[names].to_numpy(dtype=float)
     fits = np.isfinite(found) & (held["period"] > last).to_numpy()[:, None]
@@ -363,7 +376,7 @@ def with_planned(
         raise ContractError(f"planned: none of {len(plan)} rows falls on a period ahead of a series of the panel, first {plan[on].iloc[0].to_dict() if len(plan) else {}}. "
                             f"The first period ahead begins on {(last + pd.Timedelta(days=DAYS[demand.freq])).date()}.")
     held[names] = np.where(fits, found, held[names].to_numpy(dtype=float))
-    return replace(demand, covariates=held, known=tuple(dict.fromkeys([*demand.known, *names])))
+    return replace(demand, covariates=held, known=tuple(dict.fromkeys([*open_.known, *names])))
 
 # %% ../../nbs/09_forecast.ipynb #1e9cb2cd
 def reason_rows(reasons: pd.Series, demand: Demand, steps: int) -> pd.DataFrame: # keys, reason
@@ -488,7 +501,7 @@ def backtest_at(
     seen, came = matrix.iloc[:origin + 1], matrix.iloc[origin + 1:origin + 1 + steps]
     known, at = seen_until(demand, seen.index[-1]), seen.index[-1]
     parts, reasons = zip(*(forecast_reasons(seen, m, steps, alpha, demand.freq, known) for m in models), strict=True)
-    same = scales(seen, known, steps).loc[np.repeat(np.arange(matrix.shape[1]), steps)].reset_index(drop=True)
+    same = scales(panel_of(known)[0], known, steps).loc[np.repeat(np.arange(matrix.shape[1]), steps)].reset_index(drop=True)
     extra = [part.assign(origin=at, units=came.to_numpy().T.ravel(), **same) for part in parts]
     said = [demand.series.assign(model=m.name, origin=at, reason=why.to_numpy()) for m, why in zip(models, reasons, strict=True)]
     return pd.concat(extra, ignore_index=True), pd.concat(said, ignore_index=True)

@@ -35,6 +35,7 @@ class Grid:
     freq: str
     reasons: pd.Series           # by series: "" or why it is not like the others
     steps: int                   # periods ahead
+    shut: np.ndarray             # series x (periods + steps): stated to be closed
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,8 +44,9 @@ class Grid:
 
     @property
     def logs(self) -> np.ndarray: # series x periods
-        "log(1 + units), nan before a series begins."
-        return np.where(np.arange(self.size[1]) >= self.begun[:, None], np.log1p(self.units), np.nan)
+        "log(1 + units), nan before a series begins and where it is closed."
+        there = (np.arange(self.size[1]) >= self.begun[:, None]) & ~self.shut[:, :self.size[1]]
+        return np.where(there, np.log1p(self.units), np.nan)
 
 # %% ../../nbs/09f_features.ipynb #59cd37e4
 def group_codes(
@@ -69,9 +71,9 @@ def covariate_arrays(demand: Demand, steps: int) -> tuple[dict[str, np.ndarray],
     "Covariates as arrays from the panel's first period on. ValueError where what is known ends too early, ContractError for cells ahead that are empty."
     if demand.covariates is None:
         return {}, {}
-    if demand.known:
-        demand.ahead(demand.known, steps)
-    periods, held = demand.periods, demand.covariates
+    if names := [name for name in demand.known if name != "closed"]:
+        demand.ahead(names, steps)
+    periods, held = demand.periods, demand.covariates.drop(columns="closed", errors="ignore")
     on = np.unique(held["period"].to_numpy())
     first = int(np.searchsorted(on, periods[0].to_datetime64()))
     if on[first] != periods[0].to_datetime64():
@@ -118,11 +120,12 @@ def grid_of(
     fine = np.isfinite(values)
     begun = first_periods(values, DAYS[freq])
     known, seen = covariate_arrays(demand.complete(), steps) if isinstance(demand, Demand) else ({}, {})
+    shut = demand.complete().closed(steps) if isinstance(demand, Demand) else np.zeros((len(values), values.shape[1] + steps), dtype=bool)
     at = pd.DatetimeIndex(matrix.index)
     dates = weekdays(at, steps, freq) | month_starts(at, steps, freq, least)
     known = known | {name: np.broadcast_to(day, (len(values), len(day))) for name, day in dates.items()}
     series = matrix.columns.to_frame(index=False) if not isinstance(demand, Demand) else demand.series
-    return Grid(np.where(fine, np.maximum(values, 0), 0.), begun, known, seen, group_codes(series, groups), matrix, freq, reasons_of(matrix), steps)
+    return Grid(np.where(fine, np.maximum(values, 0), 0.), begun, known, seen, group_codes(series, groups), matrix, freq, reasons_of(matrix), steps, shut)
 
 # %% ../../nbs/09f_features.ipynb #6ef27ae5
 def drivers_of(grid: Grid, names: Sequence[str] | None = None) -> tuple[list[str], np.ndarray]: # names, series x (periods + steps) x drivers
@@ -365,7 +368,7 @@ def make_cells(
     for i, value in enumerate(found.values()):
         table[..., i] = value
     inside = np.minimum(ahead, grid.size[1] - 1)
-    target = np.where(ahead < grid.size[1], grid.units[:, inside], np.nan)
+    target = np.where((ahead < grid.size[1]) & ~grid.shut[:, ahead], grid.units[:, inside], np.nan)
     series, origin, step = np.broadcast_arrays(np.arange(shape[0])[:, None, None], origins[None, :, None], np.arange(1, steps + 1)[None, None, :])
     return Cells(list(found), table.reshape(-1, len(found)), target.ravel(), series.ravel(), origin.ravel(), step.ravel())
 
@@ -451,7 +454,7 @@ def grid_after(held: Grid, demand: Demand | pd.DataFrame) -> Grid:
     if new.size[1] < len(matrix):
         n = held.size[1]
         known, seen = ({c: np.concatenate([v[:, :n], new_[c]], axis=1) for c, v in old.items()} for old, new_ in ((held.known, new.known), (held.seen, new.seen)))
-        new = replace(new, units=np.concatenate([held.units, new.units], axis=1), known=known, seen=seen)
+        new = replace(new, units=np.concatenate([held.units, new.units], axis=1), known=known, seen=seen, shut=np.concatenate([held.shut[:, :n], new.shut], axis=1))
     return replace(new, begun=first_periods(matrix.to_numpy(dtype=float).T, DAYS[held.freq]), group=held.group, matrix=matrix, reasons=reasons_of(matrix))
 
 def lessons_after(held: Grid, rule: LiftRule | None, demand: Demand | pd.DataFrame) -> Lessons:
@@ -486,11 +489,12 @@ def said_of(grid: Grid, least: int = 8) -> pd.Series: # by series
                      grid.reasons.replace({"constant": ""}))
     return pd.Series(said, index=grid.reasons.index, name="reason")
 
-def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # … x series, units
-    "Zero where nothing was ever sold, and half as much for every two periods of an odd silence."
+def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # … x steps x series, units
+    "Zero where nothing was ever sold or it will be closed, and half as much for every two periods of an odd silence."
     gone, run = gone_silent(grid.units)
     fade = np.where(gone, .5 ** (run / 2), 1.)
-    return np.where(grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade)
+    shut = grid.shut[:, grid.size[1]:].T[:expected.shape[-2]]
+    return np.where(shut | grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade)
 
 def finished(told: Lessons, expected: np.ndarray, least: int = 4) -> np.ndarray: # steps x series, units
     "Means of the cells ahead as a forecast; series of fewer than `least` periods take what their group and the filter say."

@@ -543,7 +543,7 @@ def by_mean(matrix: pd.DataFrame, reasons: pd.Series) -> tuple[np.ndarray, np.nd
 
 def check_roll(seen: pd.DataFrame, demand: Demand | pd.DataFrame) -> pd.DataFrame:
     "The matrix of a panel that begins as `seen` does, or where it ends. ValueError for another panel, or a gap between the two."
-    matrix = demand.complete().matrix() if isinstance(demand, Demand) else demand
+    matrix = panel_of(demand)[0] if isinstance(demand, Demand) else demand
     if matrix.columns.equals(seen.columns) and len(matrix) and matrix.index[0] > seen.index[-1]:
         matrix = pd.concat([seen, matrix]) # what came since
     if not matrix.columns.equals(seen.columns) or not matrix.index[:len(seen)].equals(seen.index):
