@@ -6,7 +6,24 @@ import pytest
 
 from retail_insight.contract import ContractError, load_shop
 from retail_insight.demand import Demand, add_closures, add_covariates, build_demand, mark_availability
-from retail_insight.forecast import ETS, SES, Boost, Combined, Conformal, Croston, GlobalGLM, LiftModel, Naive, SeasonalNaive, Theta, backtest, forecast_demand, lessons_of, load_model, save_model
+from retail_insight.forecast import (
+    ETS,
+    SES,
+    Boost,
+    Combined,
+    Conformal,
+    Croston,
+    GlobalGLM,
+    LiftModel,
+    Naive,
+    SeasonalNaive,
+    Theta,
+    backtest,
+    forecast_demand,
+    lessons_of,
+    load_model,
+    save_model,
+)
 from retail_insight.forecast.conformal import past_of
 
 DAYS = pd.date_range("2024-01-01", periods=126)

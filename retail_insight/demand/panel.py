@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['ODD', 'REASONS', 'UNIT_GOODS', 'Panel', 'series_label', 'date_axis', 'Chosen', 'closed_cells', 'usual_units',
-           'opened_panel', 'known_ahead', 'odd_series', 'panel_findings', 'row_reasons', 'fit_grid', 'set_aside',
-           'lay_out', 'Read', 'read_rows', 'read_panel', 'read_covariates', 'summary_table', 'plot_largest',
-           'panel_parts', 'Demand', 'demand_from_frame', 'panel_of', 'calendar_of', 'build_demand']
+           'opened_panel', 'seen_cells', 'known_ahead', 'odd_series', 'panel_findings', 'row_reasons', 'fit_grid',
+           'set_aside', 'lay_out', 'Read', 'read_rows', 'read_panel', 'read_covariates', 'summary_table',
+           'plot_largest', 'panel_parts', 'Demand', 'demand_from_frame', 'panel_of', 'calendar_of', 'build_demand']
 
 # %% ../../nbs/08a_demand.ipynb #f8030a22
 from collections.abc import Sequence
@@ -101,6 +101,10 @@ class Chosen(Panel):
         end = (last + pd.Timedelta(days=DAYS[self.freq] - 1)).date()
         return replace(self, frame=frame, covariates=held, as_of=None if self.as_of is None else min(end, self.as_of))
 
+    def seen(self, names: Sequence[str]) -> np.ndarray: # series x periods x names
+        "Covariates of the panel's own periods. ValueError for a name that it does not have, ContractError if they begin later than it does."
+        return seen_cells(self, names)
+
     def closed(self, steps: int = 0) -> np.ndarray: # series x (periods + steps)
         "Whether a period, or one of the `steps` after the last, was stated to be closed as a whole (`add_closures`)."
         return closed_cells(self, steps)
@@ -140,6 +144,18 @@ def opened_panel(panel: Chosen) -> Any: # of the same class
         usual = usual_units(units, shut, int(at), {"D": 7, "W": 1}[panel.freq])
         filled[:, at] = np.where(shut[:, at] & np.isfinite(usual) & np.isfinite(units[:, at]), usual, units[:, at])
     return replace(panel, frame=panel.frame.assign(units=filled.ravel()))
+
+# %% ../../nbs/08a_demand.ipynb #7024dceb
+def seen_cells(panel: Chosen, names: Sequence[str]) -> np.ndarray: # series x periods x names
+    "Covariates of the panel's periods, empty where they end early."
+    held = pd.DataFrame() if panel.covariates is None else panel.covariates
+    if lacking := [name for name in names if name not in held]:
+        raise ValueError(f"covariates={lacking}: not in this panel. It has {[c for c in held if c not in (*panel.keys, 'period')]}; build them with `add_covariates`.")
+    table = Panel(held, panel.keys, panel.freq)
+    at = table.periods.get_indexer(panel.periods)
+    if at[0] < 0:
+        raise ContractError(f"covariates: they begin {table.periods[0].date()}, the panel {panel.periods[0].date()}. Give both the same first period.")
+    return np.stack([np.where(at >= 0, table.values(name)[:, at], np.nan) for name in names], axis=2)
 
 # %% ../../nbs/08a_demand.ipynb #d25c1ac4
 def known_ahead(

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ..contract import ContractError
 from ..demand import DAYS, Demand
 from .core import panel_of, reasons_of
 from .smoothing import check_roll
@@ -71,16 +70,11 @@ def covariate_arrays(demand: Demand, steps: int) -> tuple[dict[str, np.ndarray],
     "Covariates as arrays from the panel's first period on. ValueError where what is known ends too early, ContractError for cells ahead that are empty."
     if demand.covariates is None:
         return {}, {}
-    if names := [name for name in demand.known if name != "closed"]:
-        demand.ahead(names, steps)
-    periods, held = demand.periods, demand.covariates.drop(columns="closed", errors="ignore")
-    on = np.unique(held["period"].to_numpy())
-    first = int(np.searchsorted(on, periods[0].to_datetime64()))
-    if on[first] != periods[0].to_datetime64():
-        raise ContractError(f"covariates: they begin {pd.Timestamp(on[0]).date()}, the panel {periods[0].date()}. Give both the same first period.")
-    dense = {str(c): held[c].to_numpy(dtype=float).reshape(-1, len(on))[:, first:] for c in held if c not in (*demand.keys, "period")}
-    known = {c: np.nan_to_num(v[:, :len(periods) + steps]) for c, v in dense.items() if c in demand.known}
-    return known, {c: v[:, :len(periods)] for c, v in dense.items() if c not in demand.known}
+    names = [str(c) for c in demand.covariates if c not in (*demand.keys, "period", "closed")]
+    known = [name for name in names if name in demand.known]
+    past = dict(zip(names, np.moveaxis(demand.seen(names), 2, 0), strict=True)) if names else {}
+    later = dict(zip(known, np.moveaxis(demand.ahead(known, steps), 2, 0), strict=True)) if known else {}
+    return {c: np.nan_to_num(np.concatenate([past.pop(c), later[c]], axis=1)) for c in known}, past
 
 # %% ../../nbs/09f_features.ipynb #efe84084
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
