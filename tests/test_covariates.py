@@ -127,3 +127,14 @@ def test_units_and_shares_of_the_large_shop():
                      "JOIN products USING (product_id) WHERE quantity > 0 AND category IN ('BEERS/ALES', 'COFFEE') AND store_id IN (367, 406) GROUP BY ALL")
     both = log.merge(found.covariates, on=["store_id", "category", "period"])
     assert len(both) == len(log) and np.allclose(both["paid"], both["price"])
+
+
+def test_products_and_stores_that_come_later_change_nothing():
+    tables, day = corner_tables(), "2024-02-04"
+    late = tables["transactions"]["timestamp"] >= "2024-02-05"
+    new = {k: t.copy() for k, t in tables.items()}
+    new["transactions"].loc[late, ["product_id", "store_id"]] = "ale", "rival"
+    new["products"] = pd.concat([new["products"], new["products"].iloc[:1].assign(product_id="ale")])
+    new["stores"] = pd.DataFrame({"store_id": ["corner", "rival"]})
+    a, b = (add_covariates(build_demand(s, "category", as_of=day), s, steps=2) for s in (load_shop(t, timestamps="local") for t in (tables, new)))
+    pd.testing.assert_frame_equal(a.covariates, b.covariates)

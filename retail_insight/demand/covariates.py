@@ -42,9 +42,11 @@ def slots_of(
 # %% ../../nbs/08b_covariates.ipynb #6aea90c3
 GOODS = """
     SELECT row_number() OVER (ORDER BY q.product_id) AS p, q.product_id, g, q.category
-    FROM (SELECT * FROM (SELECT DISTINCT product_id FROM transactions) LEFT JOIN products USING (product_id)) q JOIN ri_groups r ON {match}"""
+    FROM (SELECT * FROM (SELECT DISTINCT product_id FROM transactions WHERE local_date <= $until) LEFT JOIN products USING (product_id)) q
+         JOIN ri_groups r ON {match}"""
 PLACES = """
-    SELECT row_number() OVER (ORDER BY store) AS s, store FROM (SELECT DISTINCT coalesce(store_id::VARCHAR, '') AS store FROM transactions)"""
+    SELECT row_number() OVER (ORDER BY store) AS s, store
+    FROM (SELECT DISTINCT coalesce(store_id::VARCHAR, '') AS store FROM transactions WHERE local_date <= $until)"""
 SOLD = """
     SELECT p, s, date_diff('day', $start, local_date) // $days AS slot, count(*) AS lines, sum(quantity) AS units, sum(amount)::DOUBLE AS amount,
            sum(discount)::DOUBLE AS discount
@@ -89,8 +91,8 @@ def open_bench(shop: Shop, demand: Demand, steps: int) -> Bench:
     asked.register("ri_slots", slots)
     start, until = demand.periods[0].date(), last_day(shop, demand)
     bench = Bench(shop, asked, slots, np.zeros(len(g), int), np.zeros((1, 1), int), by_store)
-    bench.keep("goods", GOODS.format(match=" AND ".join(f'q."{key}"::VARCHAR = r."{key}"' for key in goods) or "true"))
-    bench.keep("places", PLACES)
+    bench.keep("goods", GOODS.format(match=" AND ".join(f'q."{key}"::VARCHAR = r."{key}"' for key in goods) or "true"), until=until)
+    bench.keep("places", PLACES, until=until)
     bench.keep("sold", SOLD, start=start, days=DAYS[demand.freq], until=until)
     places = asked.sql("FROM places").df().set_index("store")["s"]
     if not len(asked.sql("FROM goods LIMIT 1").fetchall()):
