@@ -30,3 +30,13 @@ def test_the_check_would_notice_a_lost_row(tmp_path):
     path.write_bytes(whole)
     assert fuzz.check_csv(whole, fuzz.load(path)) == "loaded"
     assert fuzz.damaged(whole, np.random.default_rng(1)) != whole
+
+
+def test_the_check_would_notice_a_changed_value(tmp_path):
+    path = tmp_path / "log.parquet"
+    fuzz.log().to_parquet(path)
+    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded"
+    fuzz.log().assign(amount="1.00").to_parquet(path)
+    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded, a value changed that carries no checksum"
+    fuzz.log().head(30).to_parquet(path)
+    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded, another number of rows in the footer"

@@ -47,7 +47,7 @@ STEMS = {
         "kundenkarte, kundenkarten, karten, mitglied, mitglieds, haushalt, klant, klanten, klantenkaart, klantkaart, lid, huishouden, carte, carte "
         "fidelite, membre, foyer, cliente, tarjeta, socio, hogar, cartao, cartao cliente, tessera, carta fedelta, comprador, utente",
     "product_id": "product, prod, item, article, sku, stock, upc, ean, gtin, barcode, plu, material, produkt, artikel, ware, waren, strichcode, produit, "
-        "code barre, code produit, producto, articulo, referencia, produto, artigo, prodotto, articolo, codigo barras, art, ean code",
+        "code barre, code produit, producto, articulo, reference, reference article, ref article, referencia, referencia articulo, riferimento, produto, artigo, prodotto, articolo, codigo barras, art, ean code",
     "store_id": "store, shop, outlet, branch, location, site, filiale, filial, markt, laden, geschaft, standort, winkel, filiaal, vestiging, magasin, "
         "boutique, point de vente, tienda, sucursal, loja, negozio, punto vendita",
     "campaign_id": "campaign, kampagne, campagne, campana, campanha, campagna",

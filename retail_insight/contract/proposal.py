@@ -413,7 +413,7 @@ def told_rule(proposal: Proposal, table: str, rule: str, count: int, total: int,
         return f"{table}: {rule.removeprefix('read_')} is read {first}"
     column = rule.removeprefix("missing_")
     line = str(proposal.mapping.get(table, {}).get(column, ""))
-    more = f" The line of {column} in the mapping may make nothing of what stands there." if rule != column and line.startswith("=") else ""
+    more = f" The line of {column} in the mapping may make nothing of what stands there." if rule != column and line.startswith("=") and not remedy.startswith("the mapping's") else ""
     return f"{count:,} of {total:,} {table}: {rule}. {remedy[:1].upper()}{remedy[1:]}.{more}"
 
 # %% ../../nbs/00j_proposal.ipynb #3ef792f0

@@ -151,7 +151,7 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
                      source="Online Retail, UCI Machine Learning Repository"),
         "transactions": dict(transaction_id="InvoiceNo", timestamp="= " + DAY_FORMATS.format("InvoiceDate"),
             customer_id="CustomerID", product_id="StockCode", quantity="Quantity",
-            amount="= try_cast(Quantity AS DOUBLE) * try_cast(UnitPrice AS DOUBLE)"),
+            amount="= try_cast(Quantity AS DECIMAL(18, 4)) * try_cast(UnitPrice AS DECIMAL(18, 4))"),
         "products": {"from": "transactions", "product_id": "StockCode", "product_name": "Description"},
         "customers": {"from": "transactions", "customer_id": "CustomerID", "region": "Country"}},
     "ta_feng": {
