@@ -76,7 +76,7 @@ def facts_of(
     told = {block: [(label, worded(mine[c], kind), "" if kind in ("date", "text") or c in "RFM" else worded(frame[c].astype(float).median(), kind))
                     for c, label, kind in facts if c in frame and frame[c].notna().any()] for block, facts in FACTS.items()}
     who = profiles.who().loc[customer]
-    return told | {"who": [(str(c).replace("_", " "), short(v, 19), "") for c, v in who.items() if c != "customer_id"]}
+    return told | {"who": [(str(c).replace("_", " "), short(v, 19), "") for c, v in who.items() if c != "customer_id" and frame[c].notna().any()]}
 
 # %% ../../nbs/04f_cards.ipynb #2bdbbece
 def means_index(
@@ -225,8 +225,10 @@ def draw_words(ax: Axes, rows: list[tuple[float, float, str, dict[str, Any]]]) -
     for x, line, text, style in rows:
         ax.text(x, 1 - (line + .5) * LINE / tall, text, **(usual | style))
 
-def draw_block(ax: Axes, facts: list[tuple[str, str, str]], note: str = "") -> None:
-    "Facts: label, value, and in grey the middle customer's."
+def draw_block(ax: Axes, facts: list[tuple[str, str, str]], note: str = "", why: str = "") -> None:
+    "Facts: label, value, and in grey the middle customer's; the reason where there are none."
+    if not facts:
+        return draw_nothing(ax, why)
     grey = {"ha": "right", "color": GREY}
     rows: list[tuple[float, float, str, dict[str, Any]]] = [(1, -1.3, note, grey | {"fontsize": 6.5})] if any(f[2] for f in facts) else []
     for i, (label, value, middle) in enumerate(facts):
@@ -264,7 +266,8 @@ def draw_index(ax: Axes, table: pd.DataFrame, xlabel: str = "index, 95% interval
     ax.axvline(100, color=GREY, linestyle="--", linewidth=1)
     ends = np.concatenate([at, lower, upper, [70, 140]])
     ax.set(xscale="log", xlim=(np.nanmin(ends) / 1.15, np.nanmax(ends) * 1.15))
-    ticks = [t for t in (10, 25, 50, 100, 200, 400, 1000) if np.nanmin(ends) / 1.15 <= t <= np.nanmax(ends) * 1.15]
+    within = [[t for t in marks if np.nanmin(ends) / 1.15 <= t <= np.nanmax(ends) * 1.15] for marks in ((10, 25, 50, 100, 200, 400, 1000), range(50, 260, 25))]
+    ticks = within[len(within[0]) < 3]
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.minorticks_off()
 
@@ -311,7 +314,8 @@ def draw_taste(ax: Axes, cards: Cards, customer: Any, top: int = 6) -> None:
     shown = mine if len(mine) <= top + 3 else pd.concat([mine.head(top), mine.tail(3)])
     style_rows(ax, [cards.names.get(item, item) for item in shown.index[::-1]], "index (everybody = 100)")
     ax.set_ylim(-.6, len(shown) - .4)
-    ticks = [t for t in (0, 50, 100, 200, 1000, 5000) if t <= max(ax.get_xlim()[1], 100)]
+    far = max(ax.get_xlim()[1], 100)
+    ticks = [t for t in ((0, 50, 100, 200) if far < 1000 else (0, 100, 1000, 5000)) if t <= far]
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.legend(frameon=False, fontsize=6.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, handletextpad=.2, columnspacing=.8, borderpad=0, borderaxespad=0)
 
@@ -331,7 +335,7 @@ def draw_segments(ax: Axes, cards: Cards, customer: Any) -> None:
 def draw_who(ax: Axes, cards: Cards, customer: Any, known: list[tuple[str, str, str]]) -> None:
     "What was said, and what a model says where nobody did."
     if cards.demographics is None:
-        return draw_block(ax, known)
+        return draw_block(ax, known, why="The shop does not say who its customers are.")
     said = cards.demographics.of(customer)
     draw_block(ax, [(str(name).replace("_", " "), short(r["value"], 16), f"{100 * r['probability']:.0f}%" if r["status"] == "inferred" else short(r["status"], 10))
                     for name, r in said.iterrows()], "known, or how surely inferred")
@@ -373,7 +377,7 @@ def profile_card(
     draw_bars(panel(fig, "On which days", thirds[0], 3.75, 1.15, room=.35), 100 * mine[[f"weekday_{d}_share" for d in range(1, 8)]].astype(float).set_axis(DAYS), "% of visits")
     draw_hours(panel(fig, "At what hour", thirds[1], 3.75, 1.15, room=.3), mine)
     draw_kinds(panel(fig, "What kinds", thirds[2], 3.75, 1.15, room=1.05), mine)
-    draw_block(panel(fig, "Where", thirds[0], 5.75, 1.4), facts["where"], "middle customer")
+    draw_block(panel(fig, "Where", thirds[0], 5.75, 1.4), facts["where"], "middle customer", "The log names no store and no channel.")
     draw_who(panel(fig, "Who", thirds[1], 5.75, 1.4), cards, customer, facts["who"])
     draw_prospects(fig, thirds[2], cards, customer, alive)
     draw_pattern(panel(fig, "How they shop", (0, .48), 7.75, 1.95, room=1.35), cards, customer)
