@@ -1,9 +1,12 @@
 """Pareto/NBD with covariates that change over time: its integral, its optimum, known crowds, and bad input."""
 
+from itertools import pairwise
+
 import mpmath
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import integrate
 
 from retail_insight.contract import load_shop
 from retail_insight.timing import (
@@ -170,8 +173,10 @@ def test_other_arguments_that_cannot_work(known):
         fitted.predict(0)
     with pytest.raises(ValueError, match="ends too early"):
         fitted.predict(104)
-    with pytest.raises(ValueError, match="without covariates for the time ahead"):
+    with pytest.raises(ValueError, match=r"covariates are known for 52\.\d W ahead, not for all time"):
         dert(fitted, .1)
+    with pytest.raises(ValueError, match="ends too early"):
+        dert(fitted, .1, horizon=104)
 
 
 def test_a_loaded_model_is_equal_to_the_last_digit(known, tmp_path):
@@ -193,8 +198,88 @@ def test_what_needs_the_time_ahead_says_so(known):
     summary, visits, periods = known
     fitted = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
     spend = GammaGamma(summary.assign(mean_spend=np.random.default_rng(6).gamma(5, 4, len(summary)))).fit()
-    for ask in (lambda: dert(fitted), lambda: clv(fitted, spend), lambda: next_visit(fitted), lambda: predict_visits(fitted, 4.0)):
-        with pytest.raises(ValueError, match=r"Use predict\(horizon, periods="):
+    short = fitted.ahead(periods[periods["start"] < "2022-12-31"], period_days=5)
+    for ask, said in ((lambda: dert(fitted), "let the last hold"), (lambda: clv(fitted, spend), "let the last hold"), (lambda: clv(short, spend, horizon=4.0), "ends too early"),
+                      (lambda: next_visit(short), "covariates of 600 of 600 customers end with the log, first 'c0'"), (lambda: predict_visits(short, 4.0), "ends too early")):
+        with pytest.raises(ValueError, match=said):
             ask()
     with pytest.raises(ValueError, match="which a log does not hold"):
         predict_customers(load_shop("corner"), model=VaryingParetoNBD)
+
+
+def test_the_time_ahead_is_the_integral(known):
+    summary, visits, periods = known
+    model = VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+    fitted = model.results(model, np.append(np.log([*TRUTH.values()][:4]), [*TRUTH.values()][4:]), True, 0)
+    order = summary["frequency"].sort_values().index
+    some, rate = summary.loc[[order[0], order[300], order[-1]]], np.log(1.2) * 7 / 365.25
+    told, all_time = dert(fitted, .2, some, horizon=26.0), dert(fitted.ahead(hold=True), .2, some)
+    alive = fitted.predict(26.0, some)["p_alive"]
+    for who, row in some.iterrows():
+        own = periods[periods["customer_id"] == who]
+        begin = ((own["start"] - row["first_visit"]) / pd.Timedelta(weeks=1)).to_numpy()
+        speed, leave = np.exp(.5 * own["season"] + .7 * own["letter"]).to_numpy(), np.exp(-.8 * own["letter"]).to_numpy()
+
+        def clock(t, v, begin=begin): # the obvious clock, from the first visit to t
+            ends = np.append(begin[1:], np.inf)
+            return float((v * np.clip(np.minimum(ends, t) - np.maximum(begin, 0), 0, None)).sum())
+        at = 12.0 + clock(row["age"], leave)
+
+        def term(t, begin=begin, speed=speed, leave=leave, at=at, row=row, clock=clock):
+            return speed[np.searchsorted(begin, t, side="right") - 1] * (at / (12.0 + clock(t, leave))) ** .6 * np.exp(-rate * (t - row["age"]))
+        for end, said in ((row["age"] + 26, told), (row["age"] + 9000, all_time)):
+            cuts = np.unique(np.clip(np.append(begin, [row["age"] + 300, row["age"] + 2000, end]), row["age"], end))
+            total = sum(integrate.quad(term, lo, hi, epsabs=1e-11)[0] for lo, hi in pairwise(cuts))
+            value = alive[who] * (.8 + row["frequency"]) / (6.0 + clock(row["age"], speed)) * total
+            assert said.loc[who, "dert"] == pytest.approx(value, rel=1e-5), who
+
+
+def test_visits_ahead_are_those_of_a_crowd(known):
+    summary, visits, periods = known
+    model = VaryingParetoNBD(summary, periods, visits, **FORMULAS)
+    fitted = model.results(model, np.append(np.log([*TRUTH.values()][:4]), [*TRUTH.values()][4:]), True, 0)
+    pmf, ahead = predict_visits(fitted, 26.0), fitted.predict(26.0)
+    np.testing.assert_allclose(pmf.pmf.sum(axis=1), 1, atol=1e-9)
+    np.testing.assert_allclose(pmf.pmf[0], 1 - ahead["p_active"], atol=1e-7)
+    np.testing.assert_allclose(pmf.mean, ahead["expected"], rtol=1e-4, atol=1e-5)
+    count = summary["holdout_frequency"].clip(upper=9).value_counts().reindex(range(10), fill_value=0)
+    said = pmf.pmf.sum()
+    said = np.append(said.iloc[:9], said.iloc[9:].sum()).astype(float)
+    assert ((count - said) ** 2 / said).sum() < 27.9 # chi-squared, 9 degrees, .999
+
+
+def test_the_next_visit_knows_how_far_it_may_look(known):
+    summary, visits, periods = known
+    fitted = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
+    near, held = next_visit(fitted, summary.head(60), alpha=.2), next_visit(fitted.ahead(hold=True), summary.head(60), alpha=.2)
+    assert (near["known_days"] <= 367).all() and (held["known_days"] > 36_000).all() and (held["never"] <= near["never"]).all()
+    assert (near["median"].isna() == np.isinf(near["median_days"])).all() and near["median"].isna().any()
+    for name, level in (("lower", .1), ("median", .5)):
+        there = np.flatnonzero(np.isfinite(near[f"{name}_days"]))
+        np.testing.assert_array_equal(near[f"{name}_days"].iloc[there], held[f"{name}_days"].iloc[there])
+        for i in there[:6]:
+            days, one = near[f"{name}_days"].iloc[i], summary.iloc[[i]]
+            assert fitted.predict(days / 7, one)["p_active"].iloc[0] >= level - 1e-9
+            assert days <= 1 or fitted.predict((days - 1) / 7, one)["p_active"].iloc[0] < level
+    beyond = near["median"].isna()
+    assert (fitted.predict(52.0, summary.head(60)).loc[beyond.to_numpy(), "p_active"] < .5).all()
+
+
+def test_value_with_covariates_ahead(known, tmp_path):
+    summary, visits, periods = known
+    paid = summary.assign(mean_spend=np.random.default_rng(6).gamma(5, 4, len(summary)))
+    fitted, spend = VaryingParetoNBD(paid, periods, visits, **FORMULAS).fit(), GammaGamma(paid).fit()
+    worth = clv(fitted, spend, .1, margin=.3, horizon=26.0)
+    visits_ahead = dert(fitted, .1, horizon=26.0)["dert"]
+    np.testing.assert_allclose(worth.frame["value"], .3 * visits_ahead * spend.predict()["spend"], rtol=1e-9)
+    assert worth.monthly.sum() == pytest.approx(worth.total["value"])
+    sale = periods.assign(letter=np.where(periods["start"] >= "2023-01-01", 1.0, periods["letter"]))
+    assert clv(fitted.ahead(sale), spend, .1, margin=.3, horizon=26.0).total["value"] > worth.total["value"]
+    interval = clv(fitted, spend, .1, paid.head(30), horizon=26.0, alpha=.1, draws=40).frame
+    assert ((interval["value_lower"] <= interval["value"]) & (interval["value"] <= interval["value_upper"])).all()
+    again = load_model(save_model(fitted, tmp_path / "model.json"))
+    new, own = paid.tail(20), periods[periods["customer_id"].isin(paid.tail(20).index)]
+    for ask in (lambda f: dert(f, .1, new, horizon=26.0), lambda f: next_visit(f, new), lambda f: predict_visits(f, 8.0, new).pmf):
+        pd.testing.assert_frame_equal(ask(again.ahead(own)), ask(fitted.ahead(own)), check_exact=True)
+    with pytest.raises(ValueError, match=r"ahead\(periods\)"):
+        dert(again, .1, new, horizon=4.0)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NODES', 'WEIGHTS', 'WORDS', 'visits_if_staying', 'log_survival', 'time_left_nodes', 'counts_if_alive',
-           'leaving_counts', 'VisitDistribution', 'predict_visits', 'new_customer', 'wait_until', 'as_days',
-           'next_visit']
+           'varying_counts', 'leaving_counts', 'VisitDistribution', 'predict_visits', 'new_customer', 'wait_until',
+           'as_days', 'next_visit', 'known_time']
 
 # %% ../../nbs/05g_predictive.ipynb #8fd3153a
 from collections.abc import Iterator, Mapping
@@ -24,6 +24,7 @@ from .fitting import NBD, TimingModel, TimingResults
 from .geometric import BGNBD
 from .pareto import GGomNBD, ParetoNBD
 from .summary import days_of
+from .varying import VaryingParetoNBD, ahead_of
 
 # %% ../../nbs/05g_predictive.ipynb #21a1eadc
 def visits_if_staying(k: np.ndarray, c: np.ndarray, u: Any, n: int) -> np.ndarray:
@@ -63,6 +64,8 @@ def counts_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.
     r, alpha = natural[:, 0], natural[:, 1]
     if isinstance(model, BGNBD):
         yield from leaving_counts(model, natural, data, horizon)
+    elif isinstance(model, VaryingParetoNBD):
+        yield from varying_counts(model, natural, data, horizon)
     elif isinstance(model, (ParetoNBD, GGomNBD, NBD)):
         u, weight = time_left_nodes(model, natural, data, horizon)
         k, c, n = (r + data["frequency"])[:, None], (alpha + data["age"])[:, None], 0
@@ -72,7 +75,22 @@ def counts_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.
     elif hasattr(model, "counts"):
         yield from model.counts(natural, data, horizon)
     else:
-        raise ValueError(f"{type(model).__name__} has no predictive distribution here. Use NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD or GGomNBD.")
+        raise ValueError(f"{type(model).__name__} has no predictive distribution here. Use NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD, GGomNBD or VaryingParetoNBD.")
+
+def varying_counts(model: VaryingParetoNBD, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float, n: int = 16) -> Iterator[np.ndarray]:
+    "The same where covariates change over time: both clocks, piece by piece."
+    time = ahead_of(model, natural, data, model.cut(data, data["age"], data["age"] + horizon))
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    q = np.flatnonzero(time.ahead & (time.length > 0))
+    owner, u, half = time.owner[q], time.length[q][:, None] * (nodes + 1) / 2, time.length[q][:, None] / 2
+    left = time.kept[q][:, None] * time.s / time.base[q][:, None] * (1 + u / time.base[q][:, None]) ** -(time.s + 1) * weights * half
+    ran, k, c = time.gone[q][:, None] + time.speed[q][:, None] * u, time.k[owner][:, None], time.c[owner][:, None]
+    stays = 1 - np.bincount(owner, left.sum(axis=1), minlength=time.customers)
+    ran_all, count = np.bincount(time.owner, np.where(time.ahead, time.speed * time.length, 0), minlength=time.customers), 0
+    while True:
+        gone = np.bincount(owner, (left * visits_if_staying(k, c, ran, count)).sum(axis=1), minlength=time.customers)
+        yield gone + stays * visits_if_staying(time.k, time.c, ran_all, count)
+        count += 1
 
 def leaving_counts(model: BGNBD, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float) -> Iterator[np.ndarray]:
     "The same where each visit may be the last."
@@ -182,14 +200,14 @@ def wait_until(
     natural: np.ndarray,
     data: dict[str, np.ndarray],
     level: float,         # of probability
-    longest: float,       # units of time
+    longest: Any,         # units of time: one, or of each row
 ) -> np.ndarray:          # units of time; infinite where the level is not reached
     "The time within which each row's customer comes with probability `level`."
     now = model.rows(natural, data).loglike
 
     def log_away(t: np.ndarray) -> np.ndarray: # of not coming within t
         return model.rows(natural, data | {"age": data["age"] + t}).loglike - now
-    low, high = np.full(len(now), np.log(1e-4)), np.full(len(now), np.log(longest))
+    low, high = np.full(len(now), np.log(1e-4)), np.log(np.broadcast_to(longest, len(now)))
     never = log_away(np.exp(high)) > np.log1p(-level)
     for _ in range(45):
         middle = (low + high) / 2
@@ -217,7 +235,8 @@ def next_visit(
     """When each customer comes next: `median_days, lower_days, upper_days`, the same as local dates `median, lower, upper`, and `never`.
 
     Between `lower` and `upper` the next visit falls with probability 1 - alpha. A time that is not reached with the probability that it
-    stands for is infinite, its date missing; `never` is the probability that no visit follows within a hundred years.
+    stands for is infinite, its date missing; `never` is the probability that no visit follows within a hundred years. Where covariates
+    change over time (see `VaryingResults.ahead`), both mean: not within the time for which covariates are known, `known_days`.
     ValueError where the unit of time is not known."""
     if fitted.model.unit == "units of time":
         raise ValueError("The summary of the fit does not say its unit of time, so no day can be named. Set summary.attrs['unit'] to D, W, M or Y before fitting.")
@@ -225,9 +244,21 @@ def next_visit(
     today = None if known is None else pd.Timestamp(known).date()
     data, z, place, index = fitted.model.prepare(summary)
     natural, unit = fitted.model.natural(fitted.theta, z), fitted.model.unit
-    longest = 100 * days_of("Y") / days_of(unit)
+    longest = np.minimum(100 * days_of("Y") / days_of(unit), known_time(fitted.model, data))
     waits = {name: as_days(wait_until(fitted.model, natural, data, level, longest), unit, today)
              for name, level in (("median", .5), ("lower", alpha / 2), ("upper", 1 - alpha / 2))}
     made = pd.DataFrame({f"{name}_days": days for name, (days, _) in waits.items()}).assign(**{name: told for name, (_, told) in waits.items()})
     made["never"] = 1 - fitted.model.forecast_rows(natural, data, longest)["p_active"].to_numpy()
+    if isinstance(fitted.model, VaryingParetoNBD):
+        made["known_days"] = longest * days_of(unit)
     return made.iloc[place].set_index(index)
+
+def known_time(model: TimingModel, data: dict[str, np.ndarray]) -> Any: # units of time
+    "How far ahead a model may be asked. ValueError where covariates end with the log."
+    if not isinstance(model, VaryingParetoNBD):
+        return np.inf
+    known = model.known_ahead(data)
+    if (known < 1e-3).any():
+        raise ValueError(f"covariates of {int((known < 1e-3).sum())} of {len(known)} customers end with the log, first {data['customer'][known < 1e-3].tolist()[0]!r}. "
+                         "Give those of the time ahead: ahead(periods) of the results.")
+    return known

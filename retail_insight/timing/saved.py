@@ -94,7 +94,7 @@ def spec_from(state: dict[str, Any]) -> ModelSpec:
 
 # %% ../../nbs/05i_saved.ipynb #5bbd82fe
 KNOWN = {m.__name__: m for m in (NBD, BGNBD, MBGNBD, BGCNBD, ParetoNBD, GGomNBD, VaryingParetoNBD, GammaGamma, BGBB, ShiftedBetaGeometric)}
-DATA = {"frame", "data", "z", "weights", "place", "specs", "everyone", "birth", "periods", "both", "pieces", "at_visits"}
+DATA = {"frame", "data", "z", "weights", "place", "specs", "everyone", "birth", "periods", "both", "future", "pieces", "at_visits"}
 
 def save_model(
     fitted: TimingResults,

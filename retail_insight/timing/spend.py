@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['TIME_NODES', 'TIME_WEIGHTS', 'check_spend', 'spend_correlation', 'GammaGamma', 'spend_rows', 'parameter_draws',
            'conditional_spend', 'SpendResults', 'simulate_spend', 'time_terms', 'discounted_time',
-           'discounted_by_parts', 'discounted_while_leaving', 'discounted_if_alive', 'discount_rate', 'dert', 'bounded',
-           'drawn_visits', 'LifetimeValue', 'month_ends', 'valued_visits', 'checked_margin', 'clv', 'Worth']
+           'discounted_by_parts', 'discounted_while_leaving', 'discounted_while_varying', 'discounted_if_alive',
+           'discount_rate', 'dert', 'bounded', 'drawn_visits', 'LifetimeValue', 'month_ends', 'valued_visits',
+           'checked_margin', 'clv', 'Worth']
 
 # %% ../../nbs/05e_spend.ipynb #1afecfbf
 from collections.abc import Iterator, Sequence
@@ -26,6 +27,7 @@ from .fitting import Rows, TimingModel, TimingResults, check_summary, compiled, 
 from .geometric import BGNBD
 from .pareto import ParetoNBD
 from .summary import days_of
+from .varying import VaryingParetoNBD, ahead_of
 
 # %% ../../nbs/05e_spend.ipynb #a3547f8f
 def check_spend(summary: pd.DataFrame) -> pd.DataFrame: # `frequency, mean_spend`; 0 where there was no repeat visit
@@ -195,10 +197,10 @@ def simulate_spend(
 TIME_NODES, TIME_WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 @compiled
-def time_terms(s: Any, base: Any, rate: float, horizon: float, nodes: Any, weights: Any, value: Any) -> None:
+def time_terms(s: Any, base: Any, rate: float, horizon: Any, nodes: Any, weights: Any, value: Any) -> None:
     "The discounted time ahead for each pair of `s` and `base`."
     for i in range(len(s)):
-        top = np.log1p(horizon / base[i])
+        top = np.log1p(horizon[i] / base[i])
         if rate > 0:
             top = min(top, np.log1p(40 / (rate * base[i])))
         if s[i] > 1:
@@ -214,12 +216,12 @@ def discounted_time(
     s: Any,
     base: Any,               # in units of time
     rate: float,             # of discount in a unit of time, continuous
-    horizon: float = np.inf, # units of time
+    horizon: Any = np.inf,   # units of time
 ) -> np.ndarray:
     "Discounted time as a customer of somebody whose lifetime ahead is Pareto: the integral of exp(-rate u) (base / (base + u)) ** s."
-    s, base = np.broadcast_arrays(np.asarray(s, dtype=float), np.asarray(base, dtype=float))
+    s, base, horizon = np.broadcast_arrays(*(np.asarray(v, dtype=float) for v in (s, base, horizon)))
     value = np.empty(s.size)
-    time_terms(s.ravel(), base.ravel(), rate, horizon, TIME_NODES, TIME_WEIGHTS, value)
+    time_terms(s.ravel(), base.ravel(), rate, horizon.ravel(), TIME_NODES, TIME_WEIGHTS, value)
     return value.reshape(s.shape)
 
 # %% ../../nbs/05e_spend.ipynb #a442db08
@@ -254,9 +256,27 @@ def discounted_while_leaving(
     lost = always - discounted_time(shape[:, None] + 1, base[:, None] / np.exp(log_p), rate, horizon)
     return shape / base * (always - (weight * lost).sum(axis=1))
 
+# %% ../../nbs/05e_spend.ipynb #dc04e80f
+def discounted_while_varying(model: VaryingParetoNBD, natural: np.ndarray, data: dict[str, np.ndarray], rate: float, horizon: float = np.inf) -> np.ndarray:
+    "Discounted visits of each prepared customer, if still one. ValueError for all time where the last covariates do not hold."
+    known = model.known_ahead(data)
+    if np.isinf(horizon) and not np.isinf(known).all():
+        raise ValueError(f"covariates are known for {known.min():.1f} {model.unit} ahead, not for all time. Give a horizon, or let the last hold: ahead(periods, hold=True) of the results.")
+    end = np.maximum(model.last_begin(data), 0) + 1 if np.isinf(horizon) else horizon
+    pieces = model.cut(data, data["age"], data["age"] + end)
+    time, length = ahead_of(model, natural, data, pieces), pieces.length.copy()
+    if np.isinf(horizon):
+        length[pieces.first[1:] - 1] = np.inf
+    stay = np.zeros(len(length))
+    q = time.ahead
+    stay[q] = time.kept[q] * np.exp(-rate * time.since[q]) * discounted_time(time.s, time.base[q], rate, length[q])
+    return time.k / time.c * np.bincount(time.owner, time.speed * stay, minlength=time.customers)
+
 # %% ../../nbs/05e_spend.ipynb #166b3204
 def discounted_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str, np.ndarray], rate: float, horizon: float = np.inf) -> np.ndarray:
     "Discounted visits of each row's customer, if still one: in closed form where there is one."
+    if isinstance(model, VaryingParetoNBD):
+        return discounted_while_varying(model, natural, data, rate, horizon)
     if type(model) is ParetoNBD:
         r, alpha, s, beta = natural.T
         return (r + data["frequency"]) / (alpha + data["age"]) * discounted_time(s, beta + data["age"], rate, horizon)

@@ -5,11 +5,13 @@
 # %% auto #0
 __all__ = ['RULES_AT', 'VALUES', 'LOG_STEPS', 'check_periods', 'seconds', 'Periods', 'Pieces', 'build_pieces', 'rule_for',
            'advance', 'add_clock', 'add_moment', 'highest_term', 'reach', 'varying_terms', 'customer_visits',
-           'VaryingParetoNBD', 'birth_of', 'expected_ahead', 'VaryingResults', 'to_calendar', 'simulate_varying']
+           'VaryingParetoNBD', 'birth_of', 'Ahead', 'theta_of', 'since_cut', 'ahead_of', 'expected_ahead',
+           'VaryingResults', 'look_ahead', 'to_calendar', 'simulate_varying']
 
 # %% ../../nbs/05d_varying.ipynb #eb09bdcc
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 import warnings
@@ -71,8 +73,13 @@ class Periods:
             if bad.any():
                 day = pd.Timestamp(when[bad][0], unit="s").date()
                 raise ValueError(f"periods: {int(bad.sum())} of {len(who)} customers are not covered, first {who[bad].tolist()[0]!r}, whose covariate {said} for {day}. "
-                                 "Give covariates from each customer's first visit to the end of what is asked.")
+                                 "Give covariates from each customer's first visit to the end of what is asked, or let the last hold: ahead(periods, hold=True) of the results.")
         return row
+
+    def last(self, who: pd.Index) -> np.ndarray: # a row of the frame each
+        "The last period of each customer, who has one."
+        code = np.zeros(len(who), dtype=np.int64) if self.customers is None else self.customers.get_indexer(who)
+        return np.searchsorted(self.code, code, side="right") - 1
 
 # %% ../../nbs/05d_varying.ipynb #18f035f3
 @dataclass(frozen=True)
@@ -219,6 +226,7 @@ class VaryingParetoNBD(ParetoNBD):
     period lasts. A period lasts until the customer's next one; the last as long as most, or `period_days`.
     Parameters as `ParetoNBD`; ValueError for periods that do not cover everybody's time, and visits that are not those of the summary."""
     title = "Pareto/NBD with covariates that change over time"
+    future: tuple[Periods, dict[str, pd.DataFrame]] | None = None
 
     def __init__(self, summary: pd.DataFrame, periods: pd.DataFrame, visits: pd.DataFrame, *, transaction: str | None = None, lifetime: str | None = None,
                  period_days: float | None = None, penalty: float = 0.0, weights: Any = None, equal: Sequence[str] = (), fixed: Mapping[str, float] | None = None):
@@ -230,6 +238,7 @@ class VaryingParetoNBD(ParetoNBD):
         self.place, self.weights = np.arange(len(summary)), np.ones(len(summary)) if weights is None else check_weights(weights, len(summary))
         self.periods, self.specs = Periods.of(periods, period_days), {}
         self.both, self.z = self.columns_of(self.periods)
+        self.future = self.periods, self.both # what is known of the time ahead: see `VaryingResults.ahead`
         self.covariates = [f"{p}: {c}" for p in ("transaction", "lifetime") for c in self.both[p]]
         self.pieces = build_pieces(self.periods, self.frame.index, self.birth, self.data["recency"], self.data["age"], self.unit_days)
         self.at_visits = self.sum_at_visits(visits)
@@ -283,7 +292,36 @@ class VaryingParetoNBD(ParetoNBD):
                 hessian - self.penalty * np.diag((np.arange(len(theta)) >= 4).astype(float)))
 
     def prepare(self, summary: pd.DataFrame | None) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, pd.Index]:
-        raise ValueError(f"{type(self).__name__} foresees nothing without covariates for the time ahead. Use predict(horizon, periods=...) of its results.")
+        if self.future is None or (summary is None and self.frame.empty):
+            raise ValueError("The model was loaded without the customers of its fit and their covariates. Give summary=, a table of customer_summary, and the periods: "
+                             "periods= of predict, or ahead(periods) of the results.")
+        frame = self.frame if summary is None else check_summary(summary, self.columns)
+        birth = self.birth if summary is None else birth_of(summary)
+        return {c: frame[c].to_numpy() for c in self.columns} | {"birth": birth, "customer": frame.index.to_numpy()}, np.empty((len(frame), 0)), np.arange(len(frame)), frame.index
+
+    def natural(self, theta: np.ndarray, z: np.ndarray | None = None) -> np.ndarray: # rows x (natural parameters, coefficients), all alike
+        return np.tile(np.append(np.exp(theta[:4]), theta[4:]), (len(self.frame if z is None else z), 1))
+
+    def cut(self, data: dict[str, np.ndarray], at: np.ndarray, until: np.ndarray) -> Pieces:
+        "The time of prepared customers in pieces, by what is known of the time ahead."
+        return build_pieces(self.future[0], pd.Index(data["customer"]), data["birth"], at, until, self.unit_days) # type: ignore[index]
+
+    def known_ahead(self, data: dict[str, np.ndarray]) -> np.ndarray: # units of time; infinite where the last period holds for ever
+        "How far after each prepared customer's age covariates are known."
+        made = self.future[0] # type: ignore[index]
+        return (made.end[made.last(pd.Index(data["customer"]))] - data["birth"]) / (86400 * self.unit_days) - data["age"]
+
+    def last_begin(self, data: dict[str, np.ndarray]) -> np.ndarray: # units of time
+        "When the last period of each prepared customer begins, after their age."
+        made = self.future[0] # type: ignore[index]
+        return (made.start[made.last(pd.Index(data["customer"]))] - data["birth"]) / (86400 * self.unit_days) - data["age"]
+
+    def rows(self, natural: np.ndarray, data: dict[str, np.ndarray]) -> Rows:
+        "The bracket of prepared customers, without derivatives: its differences are those of the log-likelihood."
+        return self.brackets(theta_of(natural), self.cut(data, data["recency"], data["age"]), self.future[1], data["frequency"], derive=False) # type: ignore[index]
+
+    def expected(self, natural: np.ndarray, data: dict[str, np.ndarray], horizon: Any) -> np.ndarray: # horizon: one, or of each
+        return expected_ahead(ahead_of(self, natural, data, self.cut(data, data["age"], data["age"] + horizon)))
 
     def score_rows(self, theta: np.ndarray) -> np.ndarray:
         return self.rows_at(theta).score * np.concatenate([np.exp(theta[:4]), np.ones(len(theta) - 4)])
@@ -308,22 +346,67 @@ def birth_of(summary: pd.DataFrame) -> np.ndarray: # seconds
     return seconds(summary["first_visit"])
 
 # %% ../../nbs/05d_varying.ipynb #f35dd6ee
-def expected_ahead(theta: np.ndarray, pieces: Pieces, rate: np.ndarray, hazard: np.ndarray, x: np.ndarray) -> np.ndarray:
-    "Visits after the cut, of each customer who is alive there."
-    r, alpha, s, beta = np.exp(theta[:4])
+@dataclass(frozen=True)
+class Ahead:
+    "The pieces after the cut, of customers who are alive there."
+    customers: int
+    owner: np.ndarray   # of each piece
+    ahead: np.ndarray   # is it after the cut?
+    length: np.ndarray  # units of time
+    since: np.ndarray   # units of time from the cut to its begin, 0 before
+    speed: np.ndarray   # of the clock of visits
+    gone: np.ndarray    # what that clock ran from the cut to its begin, 0 before
+    kept: np.ndarray    # probability of being there at its begin, 0 before the cut
+    base: np.ndarray    # units of time: after u of the piece, (base / (base + u)) ** s of them are left
+    s: float
+    k: np.ndarray       # of each customer: shape and rate of the clock of visits
+    c: np.ndarray
+
+def theta_of(natural: np.ndarray) -> np.ndarray:
+    "Logarithms of the natural parameters and coefficients, from rows that are all alike."
+    return np.append(np.log(natural[0, :4]), natural[0, 4:])
+
+def since_cut(amount: np.ndarray, pieces: Pieces, owner: np.ndarray) -> np.ndarray:
+    "What has added up from the cut to the begin of each piece; negative before the cut."
+    total = np.cumsum(amount) - amount
+    return total - total[pieces.cut][owner]
+
+def ahead_of(model: "VaryingParetoNBD", natural: np.ndarray, data: dict[str, np.ndarray], pieces: Pieces) -> Ahead:
+    "The time ahead of prepared customers, cut at their age."
+    theta, both, x = theta_of(natural), model.future[1], data["frequency"] # type: ignore[index]
+    za, zb = (t.to_numpy() for t in both.values())
+    gamma, delta = np.split(theta[4:], [za.shape[1]])
+    r, alpha, s, beta = natural[0, :4]
     owner, length = np.repeat(np.arange(len(x)), np.diff(pieces.first)), pieces.length
-    ahead, a, b = np.arange(len(owner)) >= pieces.cut[owner], rate[pieces.row], hazard[pieces.row]
-    until_cut = alpha + np.bincount(owner, np.where(ahead, 0, a * length), minlength=len(x))
-    clock = np.cumsum(b * length) - b * length
-    at = beta + clock - clock[pieces.first[:-1]][owner]
-    kept = s * np.log(at[np.minimum(pieces.cut, len(at) - 1)][owner] / at)
-    stay = np.where(ahead, np.exp(np.where(ahead, kept, 0)) * time_left(np.full(len(at), s), at / b, length), 0)
-    return (r + x) / until_cut * np.bincount(owner, a * stay, minlength=len(x))
+    ahead, a, b = np.arange(len(owner)) >= pieces.cut[owner], np.exp(za @ gamma)[pieces.row], np.exp(zb @ delta)[pieces.row]
+    so_far = [np.bincount(owner, np.where(ahead, 0, v * length), minlength=len(x)) for v in (a, b)]
+    run_a, run_b, since = (np.where(ahead, since_cut(v * length, pieces, owner), 0) for v in (a, b, np.ones(len(b))))
+    at = beta + so_far[1][owner]
+    return Ahead(len(x), owner, ahead, length, since, a, run_a, np.where(ahead, np.exp(-s * np.log1p(run_b / at)), 0.0), (at + run_b) / b, s, r + x, alpha + so_far[0])
+
+def expected_ahead(time: Ahead) -> np.ndarray:
+    "Visits of each customer in the time ahead."
+    stay = time.kept * time_left(np.full(len(time.base), time.s), time.base, time.length)
+    return time.k / time.c * np.bincount(time.owner, time.speed * stay, minlength=time.customers)
 
 # %% ../../nbs/05d_varying.ipynb #b14e7315
 class VaryingResults(TimingResults):
     "A fitted model with covariates that change over time."
     model: VaryingParetoNBD
+
+    def ahead(self, periods: pd.DataFrame | None = None, *, period_days: float | None = None, hold: bool = False) -> "VaryingResults":
+        """The same estimates, with covariates known as far as `periods` reach (by default those of the fit), from each customer's first visit on.
+
+        With `hold` those of each customer's last period hold for ever, which is a guess that the reader makes: no season goes on then.
+        `dert`, `clv`, `predict_visits` and `next_visit` take the results as they take any other; ValueError where they look farther."""
+        model = copy(self.model)
+        made = self.model.periods if periods is None else Periods.of(periods, period_days)
+        if hold:
+            made = replace(made, end=np.where(np.append(made.code[1:] != made.code[:-1], True), np.inf, made.end))
+        model.future = made, model.both if periods is None else model.columns_of(made)[0]
+        results = replace(self, model=model)
+        vars(results).update({name: vars(self)[name] for name in ("_at", "_cov_logs") if name in vars(self)}) # what a loaded model has read
+        return results
 
     def predict(self, horizon: float, summary: pd.DataFrame | None = None, *, periods: pd.DataFrame | None = None, period_days: float | None = None,
                 alpha: float | None = None, draws: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -332,24 +415,18 @@ class VaryingResults(TimingResults):
         `periods` give the covariates from each customer's first visit to the end of the horizon (by default those of the fit, if they
         reach that far); `summary` are other customers than those of the fit. Intervals with `alpha` as in `TimingResults.predict`."""
         check_horizon(horizon, self.model.unit)
-        if self.model.frame.empty and (summary is None or periods is None):
-            raise ValueError("The model was loaded without the customers of its fit. Give summary=, a table of customer_summary, and periods=, their covariates.")
-        made = self.model.periods if periods is None else Periods.of(periods, period_days)
-        both = self.model.both if periods is None else self.model.columns_of(made)[0]
-        frame = self.model.frame if summary is None else check_summary(summary, self.model.columns)
-        birth, x, recency, age = self.model.birth if summary is None else birth_of(summary), *(frame[c].to_numpy() for c in self.model.columns)
-        cuts = [build_pieces(made, frame.index, birth, at, until, self.model.unit_days) for at, until in ((recency, age), (recency, age + horizon), (age, age + horizon))]
-        mean = self.look_ahead(self.theta, cuts, both, x)
-        out = pd.DataFrame(mean, columns=["p_alive", "p_active", "expected"], index=frame.index)
-        return out if alpha is None else with_ends(out, [self.look_ahead(t, cuts, both, x) for t in self.draw(draws, seed)], alpha)
+        model = self.model if periods is None else self.ahead(periods, period_days=period_days).model
+        data, z, _, index = model.prepare(summary)
+        cuts = [model.cut(data, data[at], data["age"] + more) for at, more in (("recency", 0), ("recency", horizon), ("age", horizon))]
+        mean, *drawn = [look_ahead(model, theta, cuts, data, z) for theta in [self.theta, *(() if alpha is None else self.draw(draws, seed))]]
+        out = pd.DataFrame(mean, columns=["p_alive", "p_active", "expected"], index=index)
+        return out if alpha is None else with_ends(out, drawn, alpha)
 
-    def look_ahead(self, theta: np.ndarray, cuts: list[Pieces], both: dict[str, pd.DataFrame], x: np.ndarray) -> np.ndarray: # customers x 3
-        "Alive now, active within the horizon, and visits expected."
-        za, zb = (t.to_numpy() for t in both.values())
-        gamma, delta = np.split(theta[4:], [za.shape[1]])
-        now, later = (self.model.brackets(theta, pieces, both, x, derive=False) for pieces in cuts[:2])
-        expected = expected_ahead(theta, cuts[2], np.exp(za @ gamma), np.exp(zb @ delta), x)
-        return np.c_[now.alive, -np.expm1(np.minimum(later.loglike - now.loglike, 0)), now.alive * expected]
+def look_ahead(model: VaryingParetoNBD, theta: np.ndarray, cuts: list[Pieces], data: dict[str, np.ndarray], z: np.ndarray) -> np.ndarray: # customers x 3
+    "Alive now, active within the horizon, and visits expected."
+    now, later = (model.brackets(theta, pieces, model.future[1], data["frequency"], derive=False) for pieces in cuts[:2]) # type: ignore[index]
+    expected = expected_ahead(ahead_of(model, model.natural(theta, z), data, cuts[2]))
+    return np.c_[now.alive, -np.expm1(np.minimum(later.loglike - now.loglike, 0)), now.alive * expected]
 
 # %% ../../nbs/05d_varying.ipynb #7ad71589
 def to_calendar(pieces: Pieces, speed: np.ndarray, owner: np.ndarray, inner: np.ndarray) -> np.ndarray: # units after the first visit
