@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['RECIPE_COLUMNS', 'SAID_COLUMNS', 'draft_log', 'scan_name', 'say_join', 'write_draft', 'what_lacks', 'ask_hours',
-           'known_set', 'same_moments', 'take_recipe', 'use_recipe', 'Proposal', 'comment', 'toml_doubt',
+           'known_set', 'same_moments', 'take_recipe', 'use_recipe', 'Found', 'Proposal', 'comment', 'toml_doubt',
            'proposal_toml', 'sample_source', 'through_the_door', 'understood_lines', 'door_says', 'what_was_read',
-           'finish_proposal', 'say_refused', 'propose', 'check_mapping', 'propose_mapping', 'what_to_ask', 'wrapped',
-           'read_text', 'shown_value', 'understood_text', 'questions_text', 'shown_record', 'told_rule', 'told',
-           'aside_text', 'proposal_text']
+           'finish_proposal', 'say_refused', 'propose', 'check_mapping', 'what_to_ask', 'called', 'propose_mapping',
+           'wrapped', 'read_text', 'shown_value', 'understood_text', 'questions_text', 'shown_record', 'told_rule',
+           'told', 'aside_text', 'proposal_text']
 
 # %% ../../nbs/00j_proposal.ipynb #9836efc6
 import json
@@ -156,8 +156,8 @@ def use_recipe(draft: Draft, recipe: str) -> str: # the recipe's name, and what 
 SAID_COLUMNS = ["table", "column", "source", "reason", "doubt", "confidence"]
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
-    "A mapping that was proposed or found, what it makes of the rows read, and what remains to be asked."
+class Found:
+    "What was found out about a source."
     name: str                          # of the source
     mapping: dict[str, dict[str, Any]] # for `load_shop(columns=…)`
     reasons: pd.DataFrame              # `table, column, source, reason, doubt, confidence`
@@ -170,6 +170,9 @@ class Proposal:
     given: str = ""                    # where the mapping comes from, if it was not proposed: a file or a recipe
     refused: dict[str, str] = field(default_factory=dict) # tables of a database that may not be read, and what was said of them
 
+# %% ../../nbs/00j_proposal.ipynb #cafb43ee
+class Proposal(Found):
+    "A mapping that was proposed or found, what it makes of the rows read, and what remains to be asked."
     @property
     def complete(self) -> bool:
         "Were all required columns found, and did the rows read come through the door?"
@@ -313,6 +316,22 @@ def check_mapping(sample: Sample, mapping: dict[str, dict[str, Any]], given: str
     draft.reasons = [dict(table=t, column=c, source=str(v), reason="", confidence=1.0) for t, mapped in mapping.items() if t != "files" for c, v in mapped.items()]
     return finish_proposal(draft, None, given)
 
+# %% ../../nbs/00j_proposal.ipynb #575d1bf0
+def what_to_ask(source: Source, mapping: dict[str, dict[str, Any]]) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    "Of a database, the tables and queries to look at, and the mapping over them; of anything else nothing."
+    if source.database is None:
+        return {}, mapping
+    if mapping:
+        return needed(source.database, mapping)
+    if not (tables := source.database.tables()):
+        raise ContractError(f"{source.name}: the database has no table that may be seen. Check the address, or ask its owner to GRANT SELECT.")
+    return {name: name for name in tables}, mapping
+
+# %% ../../nbs/00j_proposal.ipynb #3a03b8a3
+def called(mapping: Any) -> str:
+    "How to call a mapping that was given: by its file, by its recipe, or not at all."
+    return Path(mapping).name if isinstance(mapping, Path) else mapping if isinstance(mapping, str) else "the mapping given"
+
 # %% ../../nbs/00j_proposal.ipynb #839c4109
 def propose_mapping(
     source: Any,               # a file, folder or glob; a database's address; a frame or a dictionary of frames
@@ -336,18 +355,7 @@ def propose_mapping(
         look_over(sample, rows)
         if not mapping:
             return propose(sample)
-        given = f"{source}" if is_embedded else Path(said).name if isinstance(said, Path) else str(said) if isinstance(said, str) else "the mapping given"
-        return replace(check_mapping(sample, over, given), mapping=mapping)
-
-def what_to_ask(source: Source, mapping: dict[str, dict[str, Any]]) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
-    "Of a database, the tables and queries to look at, and the mapping over them; of anything else nothing."
-    if source.database is None:
-        return {}, mapping
-    if mapping:
-        return needed(source.database, mapping)
-    if not (tables := source.database.tables()):
-        raise ContractError(f"{source.name}: the database has no table that may be seen. Check the address, or ask its owner to GRANT SELECT.")
-    return {name: name for name in tables}, mapping
+        return replace(check_mapping(sample, over, source if is_embedded else called(said)), mapping=mapping)
 
 # %% ../../nbs/00j_proposal.ipynb #57496792
 def wrapped(text: str, start: str = "  ", width: int = 100) -> str:
