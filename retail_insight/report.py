@@ -6,13 +6,13 @@
 __all__ = ['OBEYED', 'SMALLEST_GROUP', 'RANKS', 'ABOUT', 'WHERE', 'WATCH', 'STYLE', 'PAGE', 'NEEDED', 'NAMES', 'HELP',
            'DATA_HELP', 'CHECK_EXITS', 'EXITS', 'STAGES', 'SINGLE', 'defuse', 'defused', 'write_table', 'escape',
            'shown', 'Said', 'say', 'plain', 'print_plain', 'Table', 'as_table', 'secret_key', 'reported_columns',
-           'publish_profiles', 'what_was_lost', 'segment_table', 'withhold', 'choose_demand', 'choose_origins',
-           'StageError', 'stages_of', 'own_kernel', 'following', 'kernel_arguments', 'execute', 'failed_stage',
-           'describe_pictures', 'report_page', 'check_folder', 'replacing', 'put_in_place', 'swapped',
-           'clear_left_over', 'alive', 'find_workbook', 'run_record', 'require_extra', 'run_workbook', 'finish',
-           'whole_path', 'fetch', 'day', 'positive', 'build_parser', 'is_fetched', 'check_data', 'check_usage',
-           'progress', 'run_command', 'describe_command', 'profile_command', 'forecast_command', 'one_stage',
-           'cache_command', 'place_of_mapping', 'check_command', 'main']
+           'publish_profiles', 'what_was_lost', 'segment_table', 'withhold', 'choose_demand', 'StageError', 'stages_of',
+           'own_kernel', 'following', 'kernel_arguments', 'execute', 'failed_stage', 'describe_pictures', 'report_page',
+           'check_folder', 'replacing', 'put_in_place', 'swapped', 'clear_left_over', 'alive', 'find_workbook',
+           'run_record', 'require_extra', 'run_workbook', 'finish', 'whole_path', 'fetch', 'day', 'positive',
+           'build_parser', 'is_fetched', 'check_data', 'check_usage', 'progress', 'run_command', 'describe_command',
+           'profile_command', 'forecast_command', 'one_stage', 'cache_command', 'place_of_mapping', 'check_command',
+           'main']
 
 # %% ../nbs/13_report.ipynb #fd586a2f
 import argparse
@@ -192,10 +192,6 @@ def choose_demand(shop: Shop, as_of: date | str | None = None, *, most: int = 30
     demand = next((kept for weeks in (enough, 1) if len((kept := demand.sold_in(weeks)).frame)), demand)
     largest = demand.matrix().sum().nlargest(most).index
     return type(demand)(demand.frame[demand.frame[by].isin(largest)].reset_index(drop=True), demand.keys, demand.freq, demand.ledger)
-
-def choose_origins(weeks: int, steps: int, most: int = 6) -> int: # 0 where the log is too short to judge a forecast
-    "How many origins a backtest can have, each with eight weeks before it."
-    return max(0, min(most, (weeks - 8) // steps))
 
 # %% ../nbs/13_report.ipynb #4990fb05
 class StageError(Exception):

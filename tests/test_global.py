@@ -186,7 +186,7 @@ def test_a_combination_is_hardly_worse_than_its_best_member():
 def test_members_that_cannot_forecast_a_series_leave_it_to_the_others():
     past = [Past(np.ones((1, 2, 3)), np.ones((1, 2, 3))), Past(np.full((1, 2, 3), np.nan), np.ones((1, 2, 3)))]
     found = weighted([past[0].mean, past[1].mean], np.array([.5, .5]))
-    np.testing.assert_array_equal(found, past[0].mean)
+    np.testing.assert_allclose(found, past[0].mean)
     past[1].mean[0, 0] = 3.
     assert inverse_weights(past)[0] > .9
 

@@ -62,12 +62,12 @@ def weights_of(pasts: Sequence[Past], method: str, blend: float = .5) -> np.ndar
 
 # %% ../../nbs/09j_combine.ipynb #eddf6db8
 def weighted(means: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray: # as each of `means`
-    "Weighted mean over members, of those that are finite."
-    stack = np.stack(means)
+    "Weighted mean of log(1 + units) over members, of those that are finite, as units."
+    stack = np.log1p(np.maximum(np.stack(means), 0))
     there = np.isfinite(stack)
     share = there * weights.reshape(-1, *[1] * (stack.ndim - 1))
     total = share.sum(axis=0)
-    return np.where(total > 0, (np.where(there, stack, 0.) * share).sum(axis=0) / np.where(total > 0, total, 1), np.nan)
+    return np.where(total > 0, np.expm1((np.where(there, stack, 0.) * share).sum(axis=0) / np.where(total > 0, total, 1)), np.nan)
 
 # %% ../../nbs/09j_combine.ipynb #839eb1e8
 def said_of_zeros(matrix: pd.DataFrame) -> pd.Series: # by series
@@ -76,7 +76,7 @@ def said_of_zeros(matrix: pd.DataFrame) -> pd.Series: # by series
 
 @dataclass(frozen=True, eq=False)
 class CombinedResults(ConformalResults):
-    "A weighted mean of models, with a distribution from its own past misses."
+    "A weighted mean of models, taken on the log scale, with a distribution from its own past misses."
     members: pd.DataFrame # by model: weight, WAPE at past origins
     fits: tuple[PanelResults | None, ...] = field(default=(), kw_only=True) # of the members, where they can be rolled on
 
