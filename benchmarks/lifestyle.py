@@ -77,7 +77,7 @@ def cost(shop):
         spent[name] = time.process_time() - began
         yield row(name, spent[name], "CPU s", "")
     yield row("whole chapter", sum(spent.values()), "CPU s", "60")
-    yield row("whole chapter, wall", time.perf_counter() - elapsed, "s", f"60; {load:.0f} others ran on {os.cpu_count()} cores")
+    yield row("whole chapter, wall", time.perf_counter() - elapsed, "s", f"60; {load:.0f} processes waited for {os.cpu_count()} cores")
 
 
 def products(shop):

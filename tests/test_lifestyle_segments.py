@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from retail_insight.contract import ContractError, load_shop
 from retail_insight.contract.tables import corner_tables
 from retail_insight.lifestyle import consumption_pattern, lifestyle_axes, lifestyle_segments
+from retail_insight.lifestyle.names import name_segments
 
 
 def planted(n: int = 600, seed: int = 1) -> tuple[pd.DataFrame, np.ndarray]:
@@ -42,6 +43,23 @@ def test_a_cut_is_made_and_not_called_stable():
     noise = pd.DataFrame(np.random.default_rng(4).normal(size=(500, 4)), columns=list("abcd"))
     cut = lifestyle_segments(noise, cut=4, repeats=5)
     assert len(cut.names) == 4 and not cut.stable and "not to be taken" in cut.reason
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_names_are_different_and_say_what_is_there(seed):
+    rng = np.random.default_rng(seed)
+    axes = ["big trolley", "evening", "promotion hunter", "weekend", "seldom, uneven rhythm", "dear items, many offers", "BEEF + CORN", "CAT FOOD + PIZZA", "Tea"]
+    apart = pd.DataFrame([(s, a, d, d - 0.1, d + 0.1) for s in range(7) for a, d in zip(axes, rng.choice([-1.2, -0.6, 0.1, 0.6, 1.2], 9), strict=True)],
+                         columns=["segment", "axis", "difference", "lower", "upper"])
+    names = name_segments(apart, list(range(7)))
+    assert len(set(names)) == 7 and all(2 <= len(name.split()) <= 12 for name in names)
+    for segment, name in enumerate(names):
+        mine = apart[apart["segment"] == segment].set_index("axis")["difference"]
+        words = name.lower()
+        assert "less" not in words and ("little" not in words or (mine[:6].abs() < 0.2).all())
+        for word, axis, sign in (("big trolleys", "big trolley", 1), ("small baskets", "big trolley", -1), ("evening", "evening", 1), ("daytime", "evening", -1), ("frequent", axes[4], -1),
+                                 ("occasional", axes[4], 1), ("full-price", "promotion hunter", -1), ("with beef", "BEEF + CORN", 1), ("cheap items", axes[5], -1)):
+            assert word not in words or sign * mine[axis] > 0.2
 
 
 def test_two_runs_are_one():

@@ -7,7 +7,7 @@ __all__ = ['FREQS', 'COHORTS', 'FACTORS', 'METHODS', 'Period', 'TREE', 'MOVES', 
            'cohort_rows', 'Cohorts', 'build_cohorts', 'log_mean', 'lmdi', 'shapley', 'checked_periods', 'tree_sums',
            'tree_factors', 'bootstrap_sums', 'to_the_cent', 'RevenueTree', 'money_scale', 'positive_factors',
            'revenue_tree', 'tree_table', 'revenue_tree_by', 'GainLoss', 'gain_loss', 'as_levels', 'check_levels',
-           'gain_table', 'CustomerDistribution', 'spread_over_customers', 'purchases_per_customer',
+           'gain_table', 'CustomerDistribution', 'plot_at_most', 'spread_over_customers', 'purchases_per_customer',
            'days_between_purchases', 'ChurnCurve', 'churn_curve']
 
 # %% ../../nbs/02e_revenue.ipynb #57f9d14b
@@ -448,14 +448,19 @@ class CustomerDistribution(TableResults):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "The share of customers with at most so many, and its band."
-        ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
-        ax.step(self.table.index, self.table["at_most"] * 100, where="post", color="#0072b2")
-        ax.fill_between(self.table.index, self.table["lower"] * 100, self.table["upper"] * 100, step="post", color="#56b4e9", alpha=.5, linewidth=0)
-        middle = self.quantile(.5)["value"]
-        ax.axvline(middle, color="#444444", linestyle="--", linewidth=1, label=f"median {middle:.4g}")
-        ax.set(xlabel=self.what, ylabel="% of customers with at most", ylim=(0, 101))
-        ax.legend(frameon=False, loc="lower right")
-        return ax
+        return plot_at_most(self, ax)
+
+# %% ../../nbs/02e_revenue.ipynb #47af8abd
+def plot_at_most(found: CustomerDistribution, ax: Axes | None = None) -> Axes:
+    "The share of customers with at most so many, and its band."
+    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
+    ax.step(found.table.index, found.table["at_most"] * 100, where="post", color="#0072b2")
+    ax.fill_between(found.table.index, found.table["lower"] * 100, found.table["upper"] * 100, step="post", color="#56b4e9", alpha=.5, linewidth=0)
+    middle = found.quantile(.5)["value"]
+    ax.axvline(middle, color="#444444", linestyle="--", linewidth=1, label=f"median {middle:.4g}")
+    ax.set(xlabel=found.what, ylabel="% of customers with at most", ylim=(0, 101))
+    ax.legend(frameon=False, loc="lower right")
+    return ax
 
 # %% ../../nbs/02e_revenue.ipynb #c391a4e2
 SPREAD = """

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['PENETRATION', 'BUYERS', 'PAIRS', 'SIZES', 'UNITS', 'PRICED', 'BANDED', 'Penetration', 'penetration', 'yules_q',
-           'buyer_matrix', 'pair_counts', 'grow_tree', 'branches', 'branch_support', 'DecisionHierarchy',
+           'buyer_matrix', 'pair_counts', 'grow_tree', 'branches', 'branch_support', 'DecisionHierarchy', 'plot_tree',
            'decision_hierarchy', 'pair_table', 'adjusted_among', 'rule_table', 'ProductAssociation',
            'product_association', 'band_cuts', 'PriceBands', 'price_bands', 'band_table']
 
@@ -183,18 +183,23 @@ class DecisionHierarchy:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "The tree from right to left, with the support of each branch in %."
-        n = len(self.items)
-        ax = ax or plt.subplots(figsize=(7, .8 + .27 * n), layout="constrained")[1]
-        order = hierarchy.leaves_list(self.tree)
-        place = {int(leaf): (float(i), 0.) for i, leaf in enumerate(order)}
-        for i, (left, right, height) in enumerate(self.tree[:, :3]):
-            (y1, x1), (y2, x2) = place[int(left)], place[int(right)]
-            ax.plot([x1, height, height, x2], [y1, y1, y2, y2], color="#0072b2", linewidth=1.3)
-            place[n + i] = ((y1 + y2) / 2, height)
-            ax.annotate(f"{100 * self.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(2, 0), textcoords="offset points", fontsize=7, va="center")
-        ax.set_yticks(range(n), labels=[self.items[i] for i in order], fontsize=8)
-        ax.set(xlabel="(1 + Q) / 2: bought instead of (low) or along with (high)", xlim=(0, None), title=self.level)
-        return ax
+        return plot_tree(self, ax)
+
+# %% ../../nbs/02f_products.ipynb #ac7ca189
+def plot_tree(found: DecisionHierarchy, ax: Axes | None = None) -> Axes:
+    "The tree from right to left, with the support of each branch in %."
+    n = len(found.items)
+    ax = ax or plt.subplots(figsize=(7, .8 + .27 * n), layout="constrained")[1]
+    order = hierarchy.leaves_list(found.tree)
+    place = {int(leaf): (float(i), 0.) for i, leaf in enumerate(order)}
+    for i, (left, right, height) in enumerate(found.tree[:, :3]):
+        (y1, x1), (y2, x2) = place[int(left)], place[int(right)]
+        ax.plot([x1, height, height, x2], [y1, y1, y2, y2], color="#0072b2", linewidth=1.3)
+        place[n + i] = ((y1 + y2) / 2, height)
+        ax.annotate(f"{100 * found.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(2, 0), textcoords="offset points", fontsize=7, va="center")
+    ax.set_yticks(range(n), labels=[found.items[i] for i in order], fontsize=8)
+    ax.set(xlabel="(1 + Q) / 2: bought instead of (low) or along with (high)", xlim=(0, None), title=found.level)
+    return ax
 
 # %% ../../nbs/02f_products.ipynb #12a14605
 def decision_hierarchy(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['HOMES', 'UNKNOWN', 'SEGS', 'VALUES', 'MOMENTS', 'MIN_BUYERS', 'STATS', 'ALL', 'column_home', 'lines_by', 'segment_of',
            'bound_segments', 'index_moments', 'log_index', 'wilson', 'adjusted', 'TableResults', 'SegmentIndex',
-           'segment_index', 'effective_buyers', 'index_table', 'grouping_sets', 'SegmentStats', 'segment_stats',
-           'stats_table', 'ThresholdSegments', 'quantile_cuts', 'threshold_segments']
+           'plot_segment_index', 'segment_index', 'effective_buyers', 'index_table', 'grouping_sets', 'SegmentStats',
+           'segment_stats', 'stats_table', 'ThresholdSegments', 'quantile_cuts', 'threshold_segments']
 
 # %% ../../nbs/02d_segments.ipynb #450cf514
 from collections.abc import Sequence
@@ -167,22 +167,27 @@ class SegmentIndex(TableResults):
 
     def plot(self, segment: str | None = None, top: int = 10, ax: Axes | None = None) -> Axes:
         "The most certain differences of one segment (by default the first), with intervals."
-        names = self.table.index.get_level_values(0)
-        segment = names[0] if segment is None else segment
-        if segment not in names:
-            raise ValueError(f"segment {segment!r} is not among {sorted(set(names))}.")
-        rows = self.table.loc[[segment]].droplevel(0)
-        rows = rows[rows["lower"].gt(0) & rows["upper"].notna()]
-        rows = rows.sort_values("p").head(top).sort_values("index")
-        ax = ax or plt.subplots(figsize=(6, .8 + .3 * max(len(rows), 4)), layout="constrained")[1]
-        far = np.vstack([rows["index"] - rows["lower"], rows["upper"] - rows["index"]])
-        ax.errorbar(rows["index"], rows.index.astype(str), xerr=far, fmt="o", color="#0072b2", ecolor="#56b4e9", capsize=3)
-        ax.axvline(100, color="#444444", linestyle="--", linewidth=1)
-        ax.set(xscale="log", xlabel=f"index of {self.value} (everybody = 100, log scale)", title=f"{segment} by {self.by}")
-        ticks = [t for t in (10, 25, 50, 100, 200, 400, 1000, 3000) if len(rows) and rows["lower"].min() / 1.3 < t < rows["upper"].max() * 1.3]
-        ax.set_xticks(ticks or [100], labels=[str(t) for t in ticks or [100]])
-        ax.minorticks_off()
-        return ax
+        return plot_segment_index(self, segment, top, ax)
+
+# %% ../../nbs/02d_segments.ipynb #abf8adfb
+def plot_segment_index(found: SegmentIndex, segment: str | None = None, top: int = 10, ax: Axes | None = None) -> Axes:
+    "The most certain differences of one segment (by default the first), with intervals."
+    names = found.table.index.get_level_values(0)
+    segment = names[0] if segment is None else segment
+    if segment not in names:
+        raise ValueError(f"segment {segment!r} is not among {sorted(set(names))}.")
+    rows = found.table.loc[[segment]].droplevel(0)
+    rows = rows[rows["lower"].gt(0) & rows["upper"].notna()]
+    rows = rows.sort_values("p").head(top).sort_values("index")
+    ax = ax or plt.subplots(figsize=(6, .8 + .3 * max(len(rows), 4)), layout="constrained")[1]
+    far = np.vstack([rows["index"] - rows["lower"], rows["upper"] - rows["index"]])
+    ax.errorbar(rows["index"], rows.index.astype(str), xerr=far, fmt="o", color="#0072b2", ecolor="#56b4e9", capsize=3)
+    ax.axvline(100, color="#444444", linestyle="--", linewidth=1)
+    ax.set(xscale="log", xlabel=f"index of {found.value} (everybody = 100, log scale)", title=f"{segment} by {found.by}")
+    ticks = [t for t in (10, 25, 50, 100, 200, 400, 1000, 3000) if len(rows) and rows["lower"].min() / 1.3 < t < rows["upper"].max() * 1.3]
+    ax.set_xticks(ticks or [100], labels=[str(t) for t in ticks or [100]])
+    ax.minorticks_off()
+    return ax
 
 # %% ../../nbs/02d_segments.ipynb #1f358f76
 def segment_index(
