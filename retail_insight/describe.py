@@ -454,7 +454,7 @@ def plot_volume(vs: FourVs, ax: Axes) -> None:
     week = vs.by_day["spend"].rolling(7).mean().dropna()
     shown = week if len(week) else vs.by_day["spend"]
     ax.plot(shown.index, shown, color="#0072b2")
-    ticks = AutoDateLocator(maxticks=6)
+    ticks = AutoDateLocator(minticks=3, maxticks=6)
     ax.xaxis.set(major_locator=ticks, major_formatter=ConciseDateFormatter(ticks))
     unit = vs.figures.set_index("figure").loc["spend", "unit"]
     ax.set(title="Volume: spend a day, mean of 7 days", ylabel=unit, ylim=(0, None))

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from retail_insight.contract import corner_tables
+from retail_insight.contract import corner_tables, load_shop
+from retail_insight.describe import describe_shop
 
 COMMAND = [sys.executable, "-c", "import sys; from retail_insight.report import main; sys.exit(main())"]
 MAP = '[shop]\nname = "market"\ntime_zone = "America/New_York"\ntimestamps = "local"\n'
@@ -57,3 +59,14 @@ def test_lines_of_nobody_known(tmp_path, tables):
     assert "No line has a customer, so there is nobody to profile." in said
     assert said.count("no line has a customer") >= 4, "each part of the second tier gives the reason"
     assert "series by category" in said, "demand is told all the same"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("days", [1, 4, 5, 10])
+def test_a_short_log_is_drawn_without_a_warning(days):
+    tables = corner_tables()
+    lines = tables["transactions"]
+    early = lines[pd.to_datetime(lines["timestamp"]) < pd.Timestamp("2024-01-01") + pd.Timedelta(days=days)]
+    axes = describe_shop(load_shop(tables | {"transactions": early}, timestamps="local")).plot()
+    axes[0].figure.canvas.draw()
+    plt.close("all")

@@ -355,7 +355,7 @@ def draw_alive(ax: Axes, alive: pd.DataFrame) -> None: # by day: `p_alive`, `vis
     style_rows(ax, [], "P(alive), % (line), and visits (marks)")
     ax.set_ylim(0, 103)
     ax.set_yticks([0, 50, 100], ["0", "50", "100"], fontsize=7)
-    ax.xaxis.set_major_locator(AutoDateLocator(maxticks=4))
+    ax.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator(), show_offset=False))
 
 # %% ../../nbs/04f_cards.ipynb #5343834d
