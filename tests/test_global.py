@@ -16,7 +16,7 @@ from retail_insight.forecast.combine import Combined, inverse_weights, weighted
 from retail_insight.forecast.conformal import Conformal, ConformalResults, Past, calibrate, past_of, said_at
 from retail_insight.forecast.core import MovingAverage
 from retail_insight.forecast.features import changed_after, grid_of, lessons_of
-from retail_insight.forecast.glm import GlobalGLM, LiftModel, design, family_of, fit_glm, terms_in
+from retail_insight.forecast.glm import FAR, GlobalGLM, LiftModel, design, family_of, fit_glm, terms_in
 
 STEPS = 4
 
@@ -70,6 +70,22 @@ def test_chunks_equal_statsmodels_in_one_piece(family):
     np.testing.assert_allclose(piece.params, whole.params, rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(np.sqrt(np.diag(piece.cov)), whole.bse, rtol=1e-5)
     assert piece.deviance == pytest.approx(whole.deviance, rel=1e-9)
+
+
+@pytest.mark.parametrize("family", ["poisson", "negative binomial", "tweedie"])
+def test_a_series_a_million_times_larger_spoils_no_other(family):
+    "The others are forecast as without it, within a few percent (levels and lifts of the panel are shared); the large one is forecast too, named, and rolls on."
+    large = PANEL.matrix().min().idxmax() # times a million, a week without sales would be a chasm on the log scale
+    times = np.where(PANEL.frame["product_id"] == large, 1_000_003, 1)
+    wild = replace(PANEL, frame=PANEL.frame.assign(units=PANEL.frame["units"] * times))
+    alone, beside = (GlobalGLM(family, steps=STEPS).fit_panel(panel) for panel in (PANEL, wild))
+    i = list(alone.matrix.columns).index(large)
+    others, ratio = np.arange(60) != i, beside.mean(STEPS) / alone.mean(STEPS)
+    assert np.abs(ratio[:, others] - 1).mean() < .03 and np.abs(ratio[:, others] - 1).max() < .15
+    assert ratio[:, i] / 1_000_003 == pytest.approx(1, rel=.25)
+    assert beside.reasons[large] == FAR and alone.reasons.eq("").all() and beside.reasons.drop(large).eq("").all()
+    early = GlobalGLM(family, steps=STEPS).fit_panel(wild.until(PANEL.periods[-3]))
+    assert early.roll(wild).reasons[large] == FAR and early.roll(wild).mean(1)[0, i] > 1_000_003
 
 
 def test_lifts_come_out():

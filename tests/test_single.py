@@ -70,6 +70,23 @@ def test_empty_cells_of_a_covariate():
         SARIMAX(("display",)).fit(panel(display=draw).until(DAYS[79]))
 
 
+def test_a_plan_beyond_what_was_seen_is_held_within_it():
+    "A display larger than any before is forecast as the largest seen; one seen in two periods only has no coefficient."
+    draw = np.random.default_rng(1)
+    small = np.zeros((90, 2))
+    small[[10, 30, 50, 70], 0], small[[10, 30], 1] = [.01, .02, .01, .02], .02
+    small[80:] = [.02, .02]
+    units = draw.poisson(6, (90, 2)) + 20. * (small > .01)
+    frame = pd.DataFrame({"product_id": np.repeat(["tea", "jam"], 90), "period": np.tile(DAYS, 2), "units": units.T.ravel(), "display": small.T.ravel()})
+    def fitted(ahead):
+        held = frame[["product_id", "period", "display"]].assign(display=frame["display"].where(frame["period"] < DAYS[80], ahead))
+        return SARIMAX(("display",), log=True).fit(Demand.from_frame(frame[["product_id", "period", "units"]], "product_id", "D", covariates=held, known=("display",)).until(DAYS[79]))
+    most, more = fitted(.02), fitted(.9)
+    np.testing.assert_array_equal(more.mean(4), most.mean(4))
+    assert (most.mean(4) < units.max()).all() and most.params.loc["tea", "display"] > 10 and np.isnan(most.params.loc["jam", "display"])
+    assert (most.mean(4)[:, most.matrix.columns.get_loc("tea")] > 1.5 * fitted(0.).mean(4)[:, most.matrix.columns.get_loc("tea")]).all()
+
+
 @dataclass(frozen=True)
 class Broken(SARIMAX):
     def estimate(self, y, x):

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, PanelResults, panel_of, reasons_of
-from .smoothing import check_roll, compiled
+from .core import LinearResults, LocalModel, PanelResults, check_roll, panel_of, reasons_of
+from .smoothing import compiled
 
 # %% ../../nbs/09b_intermittent.ipynb #4bbb22ec
 def units_of(matrix: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]: # units, zero where not observed; is it observed? Both series x period

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['MFORMS', 'MULTIPLIED', 'Room', 'VALLEYS', 'MForm', 'run_one', 'make_room', 'carry', 'own_effects', 'look', 'products',
-           'slopes', 'solve_free', 'step_within', 'improve', 'valley_points', 'first_state', 'search_one', 'search_all',
-           'fit_mform', 'draw_paths', 'MultipliedResults', 'states_after', 'MultiplicativeETS', 'best_mform',
-           'fit_multiplied', 'multiplied_results', 'geometric', 'AnyResults', 'AnyETS']
+           'slopes', 'solve_free', 'step_within', 'improve', 'valley_points', 'first_state', 'fading_trend',
+           'search_one', 'search_all', 'fit_mform', 'draw_paths', 'MultipliedResults', 'states_after',
+           'MultiplicativeETS', 'best_mform', 'fit_multiplied', 'multiplied_results', 'geometric', 'AnyResults',
+           'AnyETS']
 
 # %% ../../nbs/09d_multiplicative.ipynb #c6546533
 from collections import namedtuple
@@ -19,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LocalModel, PanelResults, panel_of, reasons_of, season_length
-from .smoothing import ENDLESS, ETS, HIGH, LOW, ETSResults, Smoothing, aicc, begins, by_mean, check_roll, compiled, log_likelihood, solve_spd
+from .core import LocalModel, PanelResults, check_roll, panel_of, reasons_of, season_length
+from .smoothing import ENDLESS, ETS, HIGH, LOW, ETSResults, Smoothing, aicc, begins, by_mean, compiled, log_likelihood, solve_spd
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d67f559
 @dataclass(frozen=True)
@@ -245,7 +246,8 @@ def improve(y: np.ndarray, x: np.ndarray, free: np.ndarray, low: np.ndarray, hig
 
 # %% ../../nbs/09d_multiplicative.ipynb #3b1c065a
 VALLEYS = (((1e-4,), (.02,), (.003, .05), (.82, .97)), ((.05, .2), (.02,), (.003, .1), (.82, .97)), ((.3, .7), (.02,), (.003, .1), (.82, .97)), # alpha, beta, gamma, phi
-           ((.03, .1), (.9,), (.003, .1), (.82,)), ((.03, .1), (.9,), (.003, .1), (.96,)))                                                       # where there is a trend
+           ((.03, .1), (.9,), (.003, .1), (.82,)), ((.03, .1), (.9,), (.003, .1), (.96,)),                                                       # where there is a trend
+           ((1e-4,), (1e-4,), (.003, .05), (.82,)), ((1e-4,), (1e-4,), (.003, .05), (.97,)), ((.1, .3), (1e-4,), (.003, .1), (.97,)))            # that fades away from the start
 
 def valley_points(form: MForm) -> np.ndarray: # valley x point x 4
     "The points to begin from; a valley of fewer repeats them."
@@ -264,6 +266,12 @@ def first_state(y: np.ndarray, period: int, n: int, x: np.ndarray) -> None:
         x[6 + j] = total / count / x[4] if period > 1 else 1.
 
 @compiled
+def fading_trend(y: np.ndarray, first: int, goal: float, x: np.ndarray) -> None:
+    "Write the level of the first periods, and a trend that fades into `goal`."
+    x[4] = y[:first].mean()
+    x[5] = (goal - x[4]) * (1 - x[3]) / x[3]
+
+@compiled
 def search_one(y: np.ndarray, points: np.ndarray, free: np.ndarray, low: np.ndarray, high: np.ndarray, multiplied: bool, period: int, best: np.ndarray) -> float:
     "Write the best parameters of one series; the least sum of squares."
     x, e, state, least = np.empty(6 + period), np.empty(len(y)), np.empty(2 + period), ENDLESS
@@ -271,8 +279,11 @@ def search_one(y: np.ndarray, points: np.ndarray, free: np.ndarray, low: np.ndar
     for q in range(len(points)):
         n = min(len(y), len(y) if points[q, 0, 0] <= low[0] else 4 * period if period > 1 else 10)
         first_state(y, period, n, x)
+        goal = x[4]
         for p in range(points.shape[1]):
             x[:4] = points[q, p]
+            if x[1] == low[1]:
+                fading_trend(y, max(period, 3), goal, x)
             here = run_one(y, x, multiplied, e, state)
             if here < total[q]:
                 total[q], begun[q] = here, x

@@ -23,13 +23,13 @@ from ..demand import Demand
 from .boost import BoostResults, lightgbm
 from .combine import CombinedResults
 from .conformal import Calibration, ConformalResults, Past
-from .core import PanelResults
+from .core import SES, LastValue, LevelResults, MovingAverage, PanelResults, check_roll
 from .features import Grid, LiftRule, Lifts
 from .glm import GLMResults, LiftResults
 from .intermittent import ADIDA, IMAPA, TSB, Average, Croston, Naive, RepeatResults, SaleResults, SeasonalNaive
 from .multiplicative import AnyResults, MultipliedResults
 from .single import SARIMAX, Components, SingleETS, SingleResults, SingleTheta
-from .smoothing import ETSResults, check_roll
+from .smoothing import ETSResults
 from .theta import Season, ThetaResults
 
 # %% ../../nbs/09m_saved_forecasts.ipynb #2435fb44
@@ -64,7 +64,7 @@ class Writer:
 
 # %% ../../nbs/09m_saved_forecasts.ipynb #ab552cc8
 KNOWN = {kind.__name__: kind for kind in (
-    ETSResults, MultipliedResults, AnyResults, ThetaResults, Season, RepeatResults, Naive, SeasonalNaive, Average, SaleResults, Croston, TSB, ADIDA, IMAPA,
+    LevelResults, LastValue, MovingAverage, SES, ETSResults, MultipliedResults, AnyResults, ThetaResults, Season, RepeatResults, Naive, SeasonalNaive, Average, SaleResults, Croston, TSB, ADIDA, IMAPA,
     SingleResults, SARIMAX, Components, SingleETS, SingleTheta, LiftResults, GLMResults, BoostResults, Grid, LiftRule, Lifts, ConformalResults, CombinedResults,
     Calibration, Past, Demand)}
 

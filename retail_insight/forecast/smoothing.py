@@ -8,8 +8,8 @@ __all__ = ['FORMS', 'AUTO', 'compiled', 'LANES', 'ALPHA', 'BETA', 'GAMMA', 'PHI'
            'run_states', 'response', 'grid_points', 'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope',
            'own_term', 'make_tile', 'add_products', 'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile',
            'judge', 'next_try', 'polish', 'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form',
-           'keep_better', 'worth_of', 'begin_again', 'fit_forms', 'begins', 'by_mean', 'check_roll', 'ETSResults',
-           'last_states', 'params_table', 'Smoothing', 'ETS', 'fit_panel']
+           'keep_better', 'worth_of', 'begin_again', 'fit_forms', 'begins', 'by_mean', 'ETSResults', 'last_states',
+           'params_table', 'Smoothing', 'ETS', 'fit_panel']
 
 # %% ../../nbs/09a_smoothing.ipynb #20b80bac
 from collections import namedtuple
@@ -23,7 +23,7 @@ import pandas as pd
 
 from ..demand import Demand
 from ..contract.bytes import compiled as compiled_late
-from .core import LinearResults, LocalModel, panel_of, reasons_of, season_length
+from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of, season_length
 
 # %% ../../nbs/09a_smoothing.ipynb #05e70a8a
 @dataclass(frozen=True)
@@ -540,15 +540,6 @@ def by_mean(matrix: pd.DataFrame, reasons: pd.Series) -> tuple[np.ndarray, np.nd
     hollow = (reasons == "nothing observed").to_numpy()
     safe = matrix.replace([np.inf, -np.inf], np.nan)
     return np.where(hollow, np.nan, safe.mean()), np.where(hollow, np.nan, np.where(reasons.isin(["all zero", "constant"]), 0., safe.std()))
-
-def check_roll(seen: pd.DataFrame, demand: Demand | pd.DataFrame) -> pd.DataFrame:
-    "The matrix of a panel that begins as `seen` does, or where it ends. ValueError for another panel, or a gap between the two."
-    matrix = panel_of(demand)[0] if isinstance(demand, Demand) else demand
-    if matrix.columns.equals(seen.columns) and len(matrix) and matrix.index[0] > seen.index[-1]:
-        matrix = pd.concat([seen, matrix]) # what came since
-    if not matrix.columns.equals(seen.columns) or not matrix.index[:len(seen)].equals(seen.index):
-        raise ValueError(f"roll: the panel must hold the same {seen.shape[1]} series and begin with the same {len(seen)} periods, or with the one after {seen.index[-1].date()}. Fit anew, or give the whole panel.")
-    return panel_of(matrix)[0]
 
 # %% ../../nbs/09a_smoothing.ipynb #872c1900
 @dataclass(frozen=True, eq=False)

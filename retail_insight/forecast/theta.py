@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, panel_of, reasons_of, season_length
-from .smoothing import ALPHA, FORMS, begins, by_mean, check_roll, fit_forms, last_states
+from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of, season_length
+from .smoothing import ALPHA, FORMS, begins, by_mean, fit_forms, last_states
 
 # %% ../../nbs/09c_theta.ipynb #f7e25367
 def autocorrelations(values: np.ndarray, lags: int) -> np.ndarray: # lag x series
