@@ -27,6 +27,7 @@ from retail_insight.demand.describe import strength
 from retail_insight.forecast import (
     ADIDA,
     ETS,
+    FORMS,
     IMAPA,
     TSB,
     AnyETS,
@@ -37,6 +38,7 @@ from retail_insight.forecast import (
     SeasonalNaive,
     Theta,
 )
+from retail_insight.forecast.multiplicative import MFORMS
 
 PEERS = os.environ.get("RETAIL_INSIGHT_PEERS", "")
 AUTOETS = """
@@ -124,12 +126,11 @@ def statsmodels_one_by_one():
     from statsmodels.tsa.exponential_smoothing.ets import ETSModel
     every = build_demand(load_shop("complete_journey"), "category", freq="D", where=UNIT_GOODS, cap=48).complete().matrix()
     panel = every.iloc[:350] # until shops close at Christmas
-    damped = {"trend": "add", "damped_trend": True}
-    forms = {"ANN": {}, "AAdN": damped, "ANA": {"seasonal": "add", "seasonal_periods": 7}, "MNN": {"error": "mul"}, "MAdN": {"error": "mul", **damped},
-             "MNM": {"error": "mul", "seasonal": "mul", "seasonal_periods": 7}, "MAdM": {"error": "mul", **damped, "seasonal": "mul", "seasonal_periods": 7}}
+    errors, trends, seasons = {"A": "add", "M": "mul"}, {"N": {}, "A": {"trend": "add"}, "Ad": {"trend": "add", "damped_trend": True}}, {"N": {}, "A": {"seasonal": "add"}, "M": {"seasonal": "mul"}}
+    forms = {form: {"error": errors[form[0]], **trends[form[1:-1]], **seasons[form[-1]], "seasonal_periods": None if form[-1] == "N" else 7} for form in (*FORMS, *MFORMS)}
     panel = panel.loc[:, (panel > 0).all()].iloc[:, :64]
     for form, parts in forms.items():
-        model = MultiplicativeETS(form, 7) if form.startswith("M") else ETS(form, 7)
+        model = MultiplicativeETS(form, 7) if form in MFORMS else ETS(form, 7)
         model.fit(panel)
         seconds, found = cpu(lambda m=model: m.fit(panel))
         with warnings.catch_warnings():
