@@ -229,8 +229,26 @@ def test_the_whole_distribution_agrees_with_the_forecast(model, point, options):
         np.testing.assert_allclose(told.pmf.sum(axis=1), 1, atol=1e-9)
         assert (told.pmf.to_numpy().astype(float) >= 0).all()
         np.testing.assert_allclose(told.pmf[0], 1 - ahead["p_active"], atol=1e-8)
-        if not options: # Erlang waits: the expectation is approximate
-            np.testing.assert_allclose(told.mean, ahead["expected"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(told.mean, ahead["expected"], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_regular_customers_do_what_is_expected_of_them(k):
+    crowd = simulate_leaving(60_000, .8, 4.0, .8, 2.5, age=30.0, holdout=20, k=k, early=1, seed=k)
+    fitted = at(BGCNBD, crowd, [.8, 4.0, .8, 2.5], k=k, gap_unit=1.0)
+    ahead, came = fitted.predict(20.0), crowd["holdout_frequency"]
+    for part in (came >= 0, crowd["frequency"] == 0, crowd["frequency"].between(1, 4), crowd["frequency"] > 4):
+        assert abs(came[part].mean() - ahead["expected"][part].mean()) < 4 * came[part].std() / np.sqrt(part.sum()), part.sum()
+    said = predict_visits(fitted, 20.0, most=5).pmf.sum().to_numpy().astype(float)
+    seen = came.clip(upper=6).value_counts().sort_index().to_numpy()
+    assert ((said - seen) ** 2 / said).sum() < 22.5 # chi-squared, 6 degrees, .999
+    some = crowd.head(40)
+    some.attrs = {"unit": "W"}
+    few = at(BGCNBD, some, [.8, 4.0, .8, 2.5], k=k, gap_unit=1.0)
+    np.testing.assert_allclose(dert(few, 1e-9, horizon=20.0)["dert"], few.predict(20.0)["expected"], rtol=1e-6)
+    grid, rate = np.linspace(0, 20, 401), np.log(1.3) * 7 / 365.25 # the obvious sum: each week's visits, discounted
+    until = np.array([few.predict(t)["expected"] if t else np.zeros(40) for t in grid])
+    np.testing.assert_allclose(dert(few, .3, horizon=20.0)["dert"], np.exp(-rate * (grid[1:] + grid[:-1]) / 2) @ np.diff(until, axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("model, point, draw", [

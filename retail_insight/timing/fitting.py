@@ -88,8 +88,8 @@ def row_codes(
     codes, kinds = pd.factorize(mixed)
     first = first_of_each(codes, len(kinds))
     if not all((column[first][codes] == column).all() for column in values):
-        codes, kinds = pd.factorize(np.unique(values, axis=1, return_inverse=True)[1].ravel())
-        first = first_of_each(codes, len(kinds))
+        codes, others = pd.factorize(np.unique(values, axis=1, return_inverse=True)[1].ravel())
+        first = first_of_each(codes, len(others))
     return first, codes
 
 def first_of_each(codes: np.ndarray, kinds: int) -> np.ndarray:

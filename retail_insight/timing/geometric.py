@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['erlang_terms', 'add_beta_terms', 'add_beta_part', 'leaving_sums', 'rising', 'beta_nodes', 'expected_while_leaving',
-           'BGNBD', 'MBGNBD', 'BGCNBD', 'simulate_leaving', 'alive_history']
+           'BGNBD', 'MBGNBD', 'stages_behind', 'expected_while_regular', 'BGCNBD', 'simulate_leaving', 'alive_history']
 
 # %% ../../nbs/05b_geometric.ipynb #6e411c1a
 from functools import partial
@@ -81,7 +81,7 @@ def add_beta_part(rows: Rows, a: np.ndarray, b: np.ndarray, x: np.ndarray, share
     "Add log B(a, b+x) - log B(a, b) to columns 2 and 3."
     add_beta_terms(*gamma_ratio(b, x, shared), *gamma_ratio(a + b, x, shared), rows.loglike, rows.score, rows.hessian)
 
-# %% ../../nbs/05b_geometric.ipynb #601a7121
+# %% ../../nbs/05b_geometric.ipynb #61336f86
 @partial(compiled, fastmath={"reassoc", "contract", "nsz"})
 def leaving_sums(r: float, alpha: float, a: float, x: Any, recency: Any, age: Any, wait: Any, stay: Any, odds: Any, weights: Any, score: Any, hessian: Any) -> None:
     "Derivatives of the bracket, summed over rows; `wait` is log((alpha+T)/(alpha+t_x)), `stay` is 1/(b+x+m-1)."
@@ -98,7 +98,7 @@ def leaving_sums(r: float, alpha: float, a: float, x: Any, recency: Any, age: An
     score += np.array([s0, s1, s2 / a, s3])
     hessian += np.array([[h00, h01, h02 / a, h03], [0, h11, h12 / a, h13], [0, 0, h22 / (a * a), h23 / a], [0, 0, 0, h33]])
 
-# %% ../../nbs/05b_geometric.ipynb #54695083
+# %% ../../nbs/05b_geometric.ipynb #698921a1
 def rising(shape: float, more: np.ndarray) -> tuple[float, float, float]: # value, first and second derivative by `shape`
     "The sum of log Γ(shape + x) - log Γ(shape) over customers, of whom `more[j]` have x > j."
     steps = shape + np.arange(len(more))
@@ -187,13 +187,42 @@ class MBGNBD(BGNBD):
     title = "MBG/NBD: each visit may be the last"
     early = 1
 
+# %% ../../nbs/05b_geometric.ipynb #45f1cd03
+def stages_behind(
+    shape: np.ndarray, # r+kx
+    base: np.ndarray,  # alpha+T
+    wait: np.ndarray,  # T-t_x
+    k: int,
+) -> np.ndarray:       # customers x k
+    "How likely 0, 1, … k-1 stages of the current wait are over, of a customer who is alive."
+    j = np.arange(k)
+    logs = special.gammaln(shape[:, None] + j) - special.gammaln(j + 1) + special.xlogy(j, (wait / base)[:, None])
+    share = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return share / share.sum(axis=1, keepdims=True)
+
+# %% ../../nbs/05b_geometric.ipynb #4b99aab4
+def expected_while_regular(shape: np.ndarray, base: np.ndarray, wait: np.ndarray, a: np.ndarray, stay: np.ndarray, k: int, horizon: float) -> np.ndarray:
+    "Visits within the horizon of a customer who is alive, waits Erlang-k and may leave after each. Arguments as `stages_behind` and `expected_while_leaving`."
+    kinds, place = np.unique(np.c_[a, stay], axis=0, return_inverse=True)
+    p, weight = beta_nodes(*kinds.T)
+    p, weight = np.minimum(p, 1 - 1e-12)[place.ravel()], weight[place.ravel()]
+    log_q, ahead, expected = np.log1p(-p), (horizon / base)[:, None], np.zeros(len(shape))
+    log_c = np.log1p(np.expm1(-np.arange(k)[:, None, None] * log_q / k).mean(axis=0))
+    for j, share in enumerate(stages_behind(shape, base, wait, k).T):
+        power = (shape + j)[:, None]
+        visits = -np.expm1(log_c + j * log_q / k - power * np.log1p(-ahead * np.expm1(log_q / k))) / p
+        for turn in np.exp(2j * np.pi * np.arange(1, k) / k):
+            z = turn * np.exp(log_q / k)
+            visits = visits + (z**j * (1 + ahead * (1 - z)) ** -power / (1 - 1 / z)).real * np.exp(-log_q) / k
+        expected += share * (weight * visits).sum(axis=1)
+    return expected
+
 # %% ../../nbs/05b_geometric.ipynb #ec0dc415
 class BGCNBD(BGNBD):
     """BG/CNBD-k: Erlang-k waits, so visits are regular (Platzer and Reutterer 2016, Marketing Science 35(5)).
 
     `k` is the number of stages (1: BG/NBD), `early=True` lets the first visit be the last (MBG/CNBD-k). Needs `log_gaps`, the sum of
-    the logarithms of the waits in days, beside frequency, recency and age; `gap_unit` is how many days the unit of time has.
-    The expected number of visits treats the visits ahead as if they came at random at the customer's rate, which is approximate for k > 1."""
+    the logarithms of the waits in days, beside frequency, recency and age; `gap_unit` is how many days the unit of time has."""
     columns = ("frequency", "recency", "age", "log_gaps")
 
     def __init__(self, summary: pd.DataFrame, k: int = 2, *, early: bool = True, gap_unit: float = 7.0, **options: Any):
@@ -212,7 +241,7 @@ class BGCNBD(BGNBD):
     def expected(self, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float) -> np.ndarray:
         r, alpha, a, b = natural.T
         x, k = data["frequency"], self.stages
-        return expected_while_leaving(r + k * x, k * (alpha + data["age"]), a, b + x + self.early, horizon)
+        return expected_while_regular(r + k * x, alpha + data["age"], data["age"] - data["recency"], a, b + x + self.early, k, horizon)
 
 # %% ../../nbs/05b_geometric.ipynb #eb1e4989
 def simulate_leaving(

@@ -21,7 +21,7 @@ from scipy import special
 from statsmodels.iolib.summary2 import Summary
 
 from .fitting import NBD, TimingModel, TimingResults
-from .geometric import BGNBD
+from .geometric import BGNBD, stages_behind
 from .pareto import GGomNBD, ParetoNBD
 from .summary import days_of
 from .varying import VaryingParetoNBD, ahead_of
@@ -93,17 +93,16 @@ def varying_counts(model: VaryingParetoNBD, natural: np.ndarray, data: dict[str,
         count += 1
 
 def leaving_counts(model: BGNBD, natural: np.ndarray, data: dict[str, np.ndarray], horizon: float) -> Iterator[np.ndarray]:
-    "The same where each visit may be the last."
+    "The same where each visit may be the last: n visits or more need n k stages, less those behind, and that nobody left before."
     r, alpha, a, b = natural.T
-    stages, x = model.stages, data["frequency"]
-    k, c, stay = r + stages * x, stages * (alpha + data["age"]), b + x + model.early
-    yield visits_if_staying(k, c, horizon, 0)
-    n, left = 1, a / (a + stay) # E[p(1-p)^(n-1)]
+    k, x = model.stages, data["frequency"]
+    shape, base, stay = r + k * x, alpha + data["age"], b + x + model.early
+    shares = stages_behind(shape, base, data["age"] - data["recency"], k).T
+    n, kept, before = 1, np.ones(len(x)), np.ones(len(x)) # kept: E[(1-p)^(n-1)]
     while True:
-        stayed = left * (stay + n - 1) / a # E[(1-p)^n]
-        yield stayed * visits_if_staying(k, c, horizon, n) + left * special.betainc(n, k, horizon / (c + horizon))
-        left = left * (stay + n - 1) / (a + stay + n)
-        n += 1
+        least = kept * sum(share * special.betainc(n * k - j, shape + j, horizon / (base + horizon)) for j, share in enumerate(shares))
+        yield np.maximum(before - least, 0)
+        n, before, kept = n + 1, least, kept * (stay + n - 1) / (a + stay + n - 1)
 
 # %% ../../nbs/05g_predictive.ipynb #2d567055
 WORDS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
@@ -165,7 +164,6 @@ def predict_visits(
 ) -> VisitDistribution:
     """How likely each number of visits within the horizon is, for every customer.
 
-    For Erlang waits (BGCNBD with k > 1) the visits after the next one are taken as coming at random, as its expectation does.
     ValueError for a horizon that is none, or a model without visits."""
     if not horizon > 0 or (most is not None and most < 0):
         raise ValueError(f"horizon={horizon}, most={most}: give units of time ({fitted.model.unit}) above 0, and no negative number of visits.")
@@ -180,9 +178,6 @@ def predict_visits(
         if len(columns) > (5000 if most is None else most) or (most is None and left.max(initial=0) < 1e-7):
             break
     columns[0] = columns[0] + 1 - alive
-    if getattr(fitted.model, "stages", 1) > 1: # the likelihood knows the next wait exactly
-        zero = 1 - fitted.model.forecast_rows(natural, data, horizon)["p_active"].to_numpy()
-        columns = [zero, *(c * (1 - zero) / np.maximum(1 - columns[0], 1e-300) for c in columns[1:])]
     table = np.array([*columns, np.maximum(1 - np.sum(columns, axis=0), 0)]).T
     return VisitDistribution(pd.DataFrame(table, columns=pd.Index([*range(len(columns)), "more"], dtype=object)).iloc[place].set_index(index), horizon, fitted.model.unit)
 

@@ -256,7 +256,7 @@ def discounted_while_leaving(
     lost = always - discounted_time(shape[:, None] + 1, base[:, None] / np.exp(log_p), rate, horizon)
     return shape / base * (always - (weight * lost).sum(axis=1))
 
-# %% ../../nbs/05e_spend.ipynb #dc04e80f
+# %% ../../nbs/05e_spend.ipynb #1a4e52f3
 def discounted_while_varying(model: VaryingParetoNBD, natural: np.ndarray, data: dict[str, np.ndarray], rate: float, horizon: float = np.inf) -> np.ndarray:
     "Discounted visits of each prepared customer, if still one. ValueError for all time where the last covariates do not hold."
     known = model.known_ahead(data)
@@ -280,9 +280,9 @@ def discounted_if_alive(model: TimingModel, natural: np.ndarray, data: dict[str,
     if type(model) is ParetoNBD:
         r, alpha, s, beta = natural.T
         return (r + data["frequency"]) / (alpha + data["age"]) * discounted_time(s, beta + data["age"], rate, horizon)
-    if isinstance(model, BGNBD):
+    if isinstance(model, BGNBD) and model.stages == 1:
         r, alpha, a, b = natural.T
-        shape, base = r + model.stages * data["frequency"], model.stages * (alpha + data["age"])
+        shape, base = r + data["frequency"], alpha + data["age"]
         kinds, place = np.unique(np.c_[shape, base, a, b + data["frequency"] + model.early], axis=0, return_inverse=True)
         return discounted_while_leaving(kinds[:, 0], kinds[:, 1], kinds[:, 2], kinds[:, 3], rate, horizon)[place.ravel()]
     return discounted_by_parts(model, natural, data, rate, horizon)
