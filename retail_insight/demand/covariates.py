@@ -327,6 +327,7 @@ def closure_table(closures: pd.DataFrame | Sequence[object]) -> pd.DataFrame: # 
         raise ContractError(f"closures: {odd.sum()} of {len(table)} rows have no date, first {table[odd.to_numpy()].iloc[0].to_dict()}. Write days as 2024-12-25.")
     return table.assign(date=dates.dt.normalize().to_numpy().astype("datetime64[us]")).drop_duplicates(ignore_index=True)
 
+# %% ../../nbs/08b_covariates.ipynb #4a2df458
 def closed_shares(demand: Demand, table: pd.DataFrame, grid: pd.DatetimeIndex) -> np.ndarray: # series x grid, 0 to 1
     "Share of each period that is stated to be closed. ValueError for a column that is no key, ContractError where no row names a series."
     if lost := [c for c in table if c not in (*demand.keys, "date")]:
@@ -352,7 +353,8 @@ def add_closures(
 ) -> Demand:
     """The panel with `closed`, the share of each period in which its shop is stated to be closed, known in advance.
 
-    A period that is closed as a whole is forecast as zero by every model, and neither fitted nor calibrated on. ContractError for closures that
+    In a period that is closed as a whole `forecast_demand` and `backtest` say zero, whatever the model, and nothing is fitted or calibrated
+    on it; results of a single model that are asked directly may not know of it. ContractError for closures that
     cannot be read or that contradict a sale, ValueError for columns that are no keys."""
     table, held, days = closure_table(closures), demand.covariates, pd.Timedelta(days=DAYS[demand.freq])
     starts = demand.periods if held is None else pd.DatetimeIndex(np.unique(held["period"]))

@@ -124,6 +124,7 @@ def closed_cells(panel: Chosen, steps: int) -> np.ndarray: # series x (periods +
         found[:, at >= 0] = table.values("closed")[:, at[at >= 0]] >= 1
     return found
 
+# %% ../../nbs/08a_demand.ipynb #60fac933
 def usual_units(units: np.ndarray, shut: np.ndarray, at: int, season: int) -> np.ndarray: # series
     "Mean of the last four open periods of the season before that one, or of the next four; nan where there is none."
     same = np.arange(at % season, units.shape[1], season)
@@ -134,6 +135,7 @@ def usual_units(units: np.ndarray, shut: np.ndarray, at: int, season: int) -> np
         means.append(np.where(used, units[:, side], 0.).sum(axis=1) / np.where(used.any(axis=1), used.sum(axis=1), np.nan))
     return np.where(np.isfinite(means[0]), means[0], means[1])
 
+# %% ../../nbs/08a_demand.ipynb #78a7cb50
 def opened_panel(panel: Chosen) -> Any: # of the same class
     "`units` of closed periods as they usually are; the panel itself where none is closed."
     shut, units = panel.closed(), panel.values()

@@ -55,7 +55,7 @@ def slow_candidates(demand: Demand, steps: int) -> list[Candidate]:
 
 # %% ../../nbs/09k_choice.ipynb #7ca031ae
 def judged_origins(demand: Demand, steps: int, most: int = 3) -> int: # how many
-    "How many origins the past allows: each with two thirds as much before it as it needs, and eight periods at least."
+    "How many origins the past allows, each with eight periods before it, or half of a past that is shorter than sixteen; two at least."
     whole = len(demand.complete().periods)
     least = max(min(8, whole // 2), 2)
     return max(min(most, (whole - least) // steps), 0)
