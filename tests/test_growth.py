@@ -279,3 +279,25 @@ def test_shops_are_their_owners():
     shop = load_shop(LOG, timestamps="local")
     assert json.dumps(shop.facts) and oct(Path(os.environ["RETAIL_INSIGHT_CACHE"]).stat().st_mode)[-3:] == "700"
     assert oct(shop.path.stat().st_mode)[-3:] == "600"
+
+
+def test_a_shop_is_closed_to_others_from_its_first_byte_on(tmp_path, monkeypatch):
+    "Also in a folder that others may enter, where a load that is killed would leave its file."
+    import retail_insight.contract.shop as shop_module
+
+    (tmp_path / "open").mkdir(mode=0o755)
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "open"))
+    modes, fill = {}, shop_module.fill_shop
+
+    def look(con, *parts, **more):
+        fill(con, *parts, **more)
+        con.execute("CHECKPOINT")
+        modes.update({p.name: oct(p.stat().st_mode)[-2:] for p in (tmp_path / "open").iterdir()})
+
+    monkeypatch.setattr(shop_module, "fill_shop", look)
+    LOG.to_csv(tmp_path / "log.csv", index=False)
+    shop = load_shop(tmp_path / "log.csv", timestamps="local")
+    assert any(name.endswith(".new") for name in modes) and set(modes.values()) == {"00"}
+    grown = append(shop, LOG.head(2))
+    erase(grown, "ben")
+    assert {oct(p.stat().st_mode)[-2:] for p in (tmp_path / "open").iterdir()} == {"00"}

@@ -23,7 +23,7 @@ import pandas as pd
 from .door import digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
 from .incoming import band_order
-from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, open_shop
+from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, open_shop, owners_only
 from .sources import open_source
 from .tables import TABLES, ContractError, log
 
@@ -168,9 +168,8 @@ def join(before: Path, source: Source, path: Path) -> None:
     "Write the grown shop beside its place, then put it there in one step."
     beside, rows = (path.with_name(f"{path.name}.{os.getpid()}.{end}") for end in ("new", "rows"))
     try:
-        shutil.copyfile(before, beside)
-        os.chmod(beside, 0o600)
-        with closing(duckdb.connect(config=engine_settings())) as con:
+        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con:
+            shutil.copyfile(before, beside)
             run(con, f"ATTACH {literal(rows)} AS fresh; ATTACH {literal(beside)} AS old; USE fresh")
             join_tables(con, source)
             run(con, "USE memory; CHECKPOINT old; DETACH old; DETACH fresh")
@@ -270,15 +269,14 @@ def erase(
     "Remove a person from a shop's file, and say which other shops of the cache still know them. ValueError if this one does not."
     path, beside = shop.path, shop.path.with_name(f"{shop.path.name}.{os.getpid()}.new")
     try:
-        with closing(duckdb.connect(config=engine_settings())) as con:
+        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con:
             run(con, f"ATTACH {literal(path)} AS old (READ_ONLY); ATTACH {literal(beside)} AS fresh; COPY FROM DATABASE old TO fresh; DETACH old; USE fresh")
             gone = forget_person(con, str(customer_id))
             if not gone["rows"].sum():
                 raise ValueError(f"customer {str(customer_id)!r} is not in {shop.name}: 0 rows. Give the number as it stands in customer_id.")
             run(con, "CHECKPOINT fresh; USE memory; DETACH fresh")
-        with closing(duckdb.connect(config=engine_settings())) as con: # once more, since deleted rows are still among the bytes
+        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con: # once more, since deleted rows are still among the bytes
             run(con, f"ATTACH {literal(beside)} AS old (READ_ONLY); ATTACH {literal(str(beside) + '.2')} AS fresh; COPY FROM DATABASE old TO fresh; CHECKPOINT fresh; DETACH old; DETACH fresh")
-        os.chmod(str(beside) + ".2", 0o600)
         os.replace(str(beside) + ".2", path)
     except (OSError, duckdb.Error) as error:
         raise cannot_write(path, error) from None
