@@ -337,8 +337,7 @@ def closed_shares(demand: Demand, table: pd.DataFrame, grid: pd.DatetimeIndex) -
     rows = table.assign(slot=slot)[(slot >= 0) & (slot < len(grid))]
     found = np.zeros((len(demand.series), len(grid)))
     if not on:
-        np.add.at(found, (slice(None), rows["slot"].to_numpy()), 1)
-        return found / days
+        return found + np.bincount(rows["slot"], minlength=len(grid)) / days
     named = demand.series[on].astype(str).assign(row=range(len(found)))
     both = named.merge(rows.assign(**rows[on].astype(str)), on=on)
     if len(rows) and both.empty:
