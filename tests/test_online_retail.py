@@ -48,7 +48,7 @@ def test_both_tiers_and_the_outlook_are_told(run, said):
     assert {"segments", "demographics", "pattern", "tastes", "dimensions", "inferred", "judged", "outlook", "profiles"} <= tables
     assert "region" in said and "foretell" in said and "customers are expected" not in said
     judged = pd.read_parquet(run / "tables" / "judged.parquet")
-    assert set(judged["target"]) == {"spend"} and "taste index" not in set(judged["profile"])
+    assert set(judged["target"]) == {"spend", "products"} and "taste index" in set(judged["profile"])
 
 
 def test_tastes_are_told_by_product_and_by_name(run):
