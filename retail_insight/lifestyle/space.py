@@ -294,7 +294,7 @@ def taste_space(
         raise ValueError(f"n_dims={n_dims} is no space. Give at least 1, or None to choose by held-out likelihood.")
     day = resolve_as_of(shop, as_of)
     choices = count_choices(shop, by, day)
-    buyers = choices.groupby(by)["customer_id"].nunique().sort_values(ascending=False, kind="stable").head(most)
+    buyers = choices.groupby(by)["customer_id"].nunique().sort_values(ascending=False, kind="stable").iloc[:most]
     choices = choices[choices[by].isin(buyers.index[buyers >= min_buyers])]
     if choices.empty:
         raise ContractError(f"transactions: no {by} has {min_buyers} buyers up to {day}. Lower min_buyers.")
