@@ -21,6 +21,8 @@ from retail_insight.timing import (
     GGomNBD,
     ParetoNBD,
     customer_summary,
+    dert,
+    next_visit,
     simulate_leaving,
     simulate_lifetimes,
 )
@@ -289,6 +291,20 @@ def test_other_arguments_that_cannot_work():
     with pytest.raises(ValueError, match="fewer parameters"):
         fitted = NBD(GOOD).fit()
         fitted.compare_lr_test(fitted)
+
+
+@pytest.mark.parametrize("ask, said", [
+    (lambda f: NBD(f).fit(cov_type="HC3"), "cov_type='HC3' is not known"), (lambda f: NBD(f, penalty=-1.0), "penalty=-1.0"), (lambda f: NBD(f).fit().predict(np.inf), "no time ahead"),
+    (lambda f: NBD(f).fit().predict(4, alpha=1.5), "outside the interval"), (lambda f: NBD(f).fit().predict(4, alpha=.1, draws=0), "one draw"), (lambda f: NBD(f).fit().conf_int(0.0), "alpha=0.0"),
+    (lambda f: NBD(f.assign(age="old")), r"3 of 3 customers have none, first \['ana'\]"), (lambda f: NBD(f["age"].tolist()), "a list is no table"),
+    (lambda f: next_visit(NBD(f).fit(), alpha=2.0), "outside the interval"), (lambda f: dert(NBD(f).fit(), alpha=.1, draws=0), "one draw")], ids=range(10))
+def test_arguments_that_mean_nothing(ask, said):
+    table = GOOD.copy()
+    table.attrs = {"unit": "W"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        with pytest.raises(ValueError, match=said):
+            ask(table)
 
 
 def test_one_time_buyers_have_a_likelihood():

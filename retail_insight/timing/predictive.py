@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from scipy import special
 from statsmodels.iolib.summary2 import Summary
 
-from .fitting import NBD, TimingModel, TimingResults
+from .fitting import NBD, TimingModel, TimingResults, check_alpha
 from .geometric import BGNBD, stages_behind
 from .pareto import GGomNBD, ParetoNBD
 from .summary import days_of
@@ -165,7 +165,7 @@ def predict_visits(
     """How likely each number of visits within the horizon is, for every customer.
 
     ValueError for a horizon that is none, or a model without visits."""
-    if not horizon > 0 or (most is not None and most < 0):
+    if not 0 < horizon < np.inf or (most is not None and most < 0):
         raise ValueError(f"horizon={horizon}, most={most}: give units of time ({fitted.model.unit}) above 0, and no negative number of visits.")
     data, z, place, index = fitted.model.prepare(summary)
     natural = fitted.model.natural(fitted.theta, z)
@@ -235,6 +235,7 @@ def next_visit(
     ValueError where the unit of time is not known."""
     if fitted.model.unit == "units of time":
         raise ValueError("The summary of the fit does not say its unit of time, so no day can be named. Set summary.attrs['unit'] to D, W, M or Y before fitting.")
+    check_alpha(alpha)
     known = (fitted.model.frame if summary is None else summary).attrs.get("split") if as_of is None else as_of
     today = None if known is None else pd.Timestamp(known).date()
     data, z, place, index = fitted.model.prepare(summary)

@@ -23,7 +23,7 @@ from matplotlib.axes import Axes
 from scipy import special, stats
 from statsmodels.iolib.summary2 import Summary
 
-from .fitting import Rows, TimingModel, TimingResults, check_summary, compiled, distinct_rows
+from .fitting import Rows, TimingModel, TimingResults, check_alpha, check_summary, compiled, distinct_rows
 from .geometric import BGNBD
 from .pareto import ParetoNBD
 from .summary import days_of
@@ -124,6 +124,7 @@ def parameter_draws(
     seed: int = 0,
 ) -> np.ndarray: # draws x parameters: logarithms of natural parameters, then coefficients
     "Parameters drawn from their asymptotic normal distribution; along a ridge, no further than two in logarithms."
+    check_alpha(None, draws)
     spread, axes = np.linalg.eigh((fitted._cov_logs + fitted._cov_logs.T) / 2)
     steps = np.random.default_rng(seed).standard_normal((draws, len(spread))) * np.sqrt(np.clip(spread, 0, 4.0))
     return fitted.theta + steps @ axes.T
@@ -171,6 +172,7 @@ class SpendResults(TimingResults):
         With `alpha`, `spend_lower` and `spend_upper`: quantiles over draws of the parameters, which say how sure the expectation is."""
         if summary is None and self.model.frame.empty:
             raise ValueError("The model was loaded without the customers of its fit. Give summary=, a table of customer_summary.")
+        check_alpha(alpha, draws)
         frame = self.model.everyone if summary is None else check_spend(summary) # type: ignore[attr-defined]
         kinds, _, place = distinct_rows(frame)
         x, z = kinds.to_numpy().T
@@ -315,6 +317,7 @@ def dert(
     Source: Fader, Hardie and Lee (2005), Journal of Marketing Research 42(4), equation 4. ValueError where neither discount nor
     horizon bounds the sum."""
     rate = bounded(discount, horizon, fitted.model.unit)
+    check_alpha(alpha, draws)
     data, z, place, index = fitted.model.prepare(summary)
     natural = fitted.model.natural(fitted.theta, z)
     alive = fitted.model.rows(natural, data).alive
@@ -411,6 +414,7 @@ def clv(
     ValueError where the customers of the two models differ, or nothing bounds the sum."""
     ahead, share = np.inf if horizon is None else float(horizon), checked_margin(margin)
     rate = bounded(discount, ahead, fitted.model.unit)
+    check_alpha(alpha, draws)
     visits = dert(fitted, discount, summary, horizon=ahead).rename(columns={"dert": "visits"})
     money = spend.predict(summary)
     if not visits.index.equals(money.index):

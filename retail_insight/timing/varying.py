@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Shop, resolve_as_of
-from .fitting import Rows, TimingResults, add_gamma_part, check_horizon, check_summary, check_weights, compiled, design, with_ends
+from .fitting import Rows, TimingResults, add_gamma_part, check_alpha, check_horizon, check_summary, check_weights, compiled, design, with_ends
 from .pareto import ParetoNBD, add_hazard_part, gauss_rules, time_left
 from .summary import DAYS, days_of
 
@@ -415,6 +415,7 @@ class VaryingResults(TimingResults):
         `periods` give the covariates from each customer's first visit to the end of the horizon (by default those of the fit, if they
         reach that far); `summary` are other customers than those of the fit. Intervals with `alpha` as in `TimingResults.predict`."""
         check_horizon(horizon, self.model.unit)
+        check_alpha(alpha, draws)
         model = self.model if periods is None else self.ahead(periods, period_days=period_days).model
         data, z, _, index = model.prepare(summary)
         cuts = [model.cut(data, data[at], data["age"] + more) for at, more in (("recency", 0), ("recency", horizon), ("age", horizon))]
