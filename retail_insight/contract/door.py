@@ -53,8 +53,9 @@ def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, 
         rules.append(("after_as_of", f"local_date > DATE {literal(as_of)}", "reject", "load with a later as_of to use them"))
     for c in item.columns:
         if item.wanted[c].startswith("DECIMAL") and item.types[c] in FLOATS | {"VARCHAR"}:
-            text, digits = item.text(c), item.wanted[c].partition(", ")[2][:-1]
-            finer = "" if item.types[c] in FLOATS else f"strlen({text}) > strpos({text}, '.') + {digits} AND " # most are not, and this is cheap
+            text, digits = item.text(c), int(item.wanted[c].partition(", ")[2][:-1])
+            finer = "" if item.types[c] in FLOATS else (f"strlen({text}) > {min(digits + 1, 3)} AND " # the cheapest first; the shortest that is finer without a point is 1e-9
+                                                        f"strlen({text}) > strpos({text}, '.') + {digits} AND ")
             rules.append((f"rounded_{c}", f"{finer}TRY_CAST({text} AS DOUBLE) <> {c}::DOUBLE", "note",
                           f"{c} was finer than the currency and was rounded half away from zero"))
     return rules
