@@ -238,11 +238,14 @@ def following(notebook: Any, tell: Callable[[str], None]) -> Iterator[tuple[Call
 
 # %% ../nbs/13_report.ipynb #e6c26380
 WATCH = '''exec("""
-import os, threading, time
 def watch():
+    import os, time
     while os.getppid() == int(os.environ["JPY_PARENT_PID"]): time.sleep(1)
     os._exit(1)
-threading.Thread(target=watch, daemon=True).start()""", {})'''
+def begin():
+    import threading
+    threading.Thread(target=watch, daemon=True).start()
+begin()""", {})'''
 
 def kernel_arguments() -> list[str]:
     "What the kernel is started with: to say little, and to end when the process does that started it."
