@@ -252,7 +252,7 @@ VALLEYS = (((1e-4,), (.02,), (.003, .05), (.82, .97)), ((.05, .2), (.02,), (.003
 def valley_points(form: MForm) -> np.ndarray: # valley x point x 4
     "The points to begin from; a valley of fewer repeats them."
     keep, other = [True, form.trend, form.season, form.damped], [0., 0., 0., float(form.trend)]
-    points = [np.where(keep, list(product(*valley)), other) for valley in VALLEYS[:None if form.trend else 3]]
+    points = [np.where(keep, list(product(*valley)), other) for valley in VALLEYS[:3 if not form.trend else 5 if form.season else 8]]
     return np.array([np.resize(some, (8, 4)) for some in points])
 
 @compiled
@@ -287,7 +287,7 @@ def search_one(y: np.ndarray, points: np.ndarray, free: np.ndarray, low: np.ndar
             here = run_one(y, x, multiplied, e, state)
             if here < total[q]:
                 total[q], begun[q] = here, x
-        total[q] = improve(y, begun[q], free, low, high, multiplied, 10)
+        total[q] = improve(y, begun[q], free, low, high, multiplied, 5)
     for q in np.argsort(total)[:3]:
         here = improve(y, begun[q], free, low, high, multiplied, 60)
         if here < least:

@@ -6,10 +6,10 @@
 __all__ = ['FORMS', 'AUTO', 'compiled', 'LANES', 'ALPHA', 'BETA', 'GAMMA', 'PHI', 'LEVEL', 'TREND', 'SEASON', 'LOW', 'HIGH',
            'GRID', 'Tile', 'ENDLESS', 'HOPE', 'Search', 'MARGIN', 'SLOW', 'OTHER_STARTS', 'Form', 'surprise', 'advance',
            'run_states', 'response', 'grid_points', 'start_kinds', 'grid_tables', 'from_zero', 'search_grid', 'slope',
-           'own_term', 'make_tile', 'add_products', 'one_pass', 'solve_spd', 'solve_held', 'bounded_step', 'load_tile',
-           'judge', 'next_try', 'polish', 'log_likelihood', 'aicc', 'possible_forms', 'Fitted', 'fit_form',
-           'keep_better', 'worth_of', 'begin_again', 'fit_forms', 'begins', 'by_mean', 'ETSResults', 'last_states',
-           'params_table', 'Smoothing', 'ETS', 'fit_panel']
+           'own_term', 'make_tile', 'add_products', 'shift_products', 'one_pass', 'solve_spd', 'solve_held',
+           'bounded_step', 'load_tile', 'judge', 'next_try', 'polish', 'log_likelihood', 'aicc', 'possible_forms',
+           'Fitted', 'fit_form', 'keep_better', 'worth_of', 'begin_again', 'fit_forms', 'begins', 'by_mean',
+           'ETSResults', 'last_states', 'params_table', 'Smoothing', 'ETS', 'fit_panel']
 
 # %% ../../nbs/09a_smoothing.ipynb #20b80bac
 from collections import namedtuple
@@ -45,7 +45,7 @@ AUTO = ("ANN", "AAdN", "ANA", "AAdA")
 # %% ../../nbs/09a_smoothing.ipynb #e2578130
 compiled = partial(compiled_late, fastmath=True, error_model="numpy")
 
-LANES = 64 # series that are worked on together
+LANES = 96 # series that are worked on together
 ALPHA, BETA, GAMMA, PHI, LEVEL, TREND, SEASON = range(7) # rows of what is estimated; seasons follow from the last
 LOW, HIGH = np.array([1e-4, 1e-4, 1e-4, .8]), np.array([.9999, .9999, .9999, .98])
 
@@ -209,18 +209,26 @@ def slope(
     e: np.ndarray,
     d: np.ndarray,      # column x state x lane: how the state changes with the column, written
     J: np.ndarray,      # column x lane: how the surprise changes, written
+    trended: bool,      # without a trend there is half to do
 ) -> None:
     "One column of J in one period."
     r, n = 2 + t % (len(state) - 2), len(e)
     own = 1. if kind == PHI else 0.
-    for i in range(n):
-        faded = theta[3, i] * d[a, 1, i] + own * state[1, i]
-        level = d[a, 0, i] + faded
-        change = -level - d[a, r, i]
-        J[a, i] = change
-        d[a, 0, i] = level + theta[0, i] * change
-        d[a, 1, i] = faded + theta[0, i] * theta[1, i] * change
-        d[a, r, i] += (1 - theta[0, i]) * theta[2, i] * change
+    if trended:
+        for i in range(n):
+            faded = theta[3, i] * d[a, 1, i] + own * state[1, i]
+            level = d[a, 0, i] + faded
+            change = -level - d[a, r, i]
+            J[a, i] = change
+            d[a, 0, i] = level + theta[0, i] * change
+            d[a, 1, i] = faded + theta[0, i] * theta[1, i] * change
+            d[a, r, i] += (1 - theta[0, i]) * theta[2, i] * change
+    else:
+        for i in range(n):
+            change = -d[a, 0, i] - d[a, r, i]
+            J[a, i] = change
+            d[a, 0, i] += theta[0, i] * change
+            d[a, r, i] += (1 - theta[0, i]) * theta[2, i] * change
     own_term(a, kind, r, theta, e, d)
 
 @compiled
@@ -248,49 +256,56 @@ Tile = namedtuple("Tile", "y theta start state e d past J total gradient normal"
 def make_tile(periods: int, period: int, running: int, columns: int) -> Any:
     "Arrays for one tile."
     return Tile(np.zeros((periods, LANES)), np.empty((4, LANES)), np.empty((2 + period, LANES)), np.empty((2 + period, LANES)), np.empty(LANES),
-                np.empty((running, 2 + period, LANES)), np.empty((periods, LANES)), np.empty((columns, LANES)), np.empty(LANES),
+                np.empty((running, 2 + period, LANES)), np.empty((periods, LANES)), np.empty((running, LANES)), np.empty(LANES),
                 np.empty((columns, LANES)), np.empty((columns, columns, LANES)))
 
 @compiled
-def add_products(J: np.ndarray, e: np.ndarray, total: np.ndarray, gradient: np.ndarray, normal: np.ndarray) -> None:
-    "Add one period to e'e, J'e and the lower half of J'J."
-    n = len(e)
+def add_products(t: int, J: np.ndarray, past: np.ndarray, e: np.ndarray, total: np.ndarray, gradient: np.ndarray, normal: np.ndarray) -> None:
+    "Add one period to e'e, J'e and the lower half of J'J, but for the later seasons' products with each other."
+    n, running = len(e), len(J)
     for i in range(n):
         total[i] += e[i] * e[i]
-    for a in range(len(J)):
+    for a in range(min(len(gradient), running + t)):
+        column = J[a] if a < running else past[t - (a - running + 1)]
         for i in range(n):
-            gradient[a, i] += J[a, i] * e[i]
-        for c in range(a + 1):
+            gradient[a, i] += column[i] * e[i]
+        for c in range(min(a + 1, running)):
             for i in range(n):
-                normal[a, c, i] += J[a, i] * J[c, i]
+                normal[a, c, i] += column[i] * J[c, i]
+
+@compiled
+def shift_products(past: np.ndarray, running: int, normal: np.ndarray) -> None:
+    "The later seasons' products with each other, from those of the first."
+    for a in range(running, len(normal)):
+        for c in range(running, a + 1):
+            one, other = past[len(past) - (a - running + 1)], past[len(past) - (c - running + 1)]
+            for i in range(len(one)):
+                normal[a, c, i] = normal[a - 1, c - 1, i] - one[i] * other[i]
 
 # %% ../../nbs/09a_smoothing.ipynb #9860fe4a
 @compiled
 def one_pass(tile: Any, kinds: np.ndarray) -> None:
     "Surprises and their slopes, over every period of a tile."
-    running, columns, n = len(kinds), len(tile.J), len(tile.e)
+    running, n, trended = len(kinds), len(tile.e), False
     tile.state[:] = tile.start
     tile.d[:] = 0
     tile.total[:] = 0
     tile.gradient[:] = 0
     tile.normal[:] = 0
     for a in range(running):
+        trended |= kinds[a] == TREND
         if kinds[a] >= LEVEL:
             for i in range(n):
                 tile.d[a, kinds[a] - LEVEL, i] = 1.
     for t in range(len(tile.y)):
         surprise(tile.y, t, tile.state, tile.theta, tile.e)
         for a in range(running):
-            slope(t, a, kinds[a], tile.state, tile.theta, tile.e, tile.d, tile.J)
-        if columns > running:
-            for i in range(n):
-                tile.past[t, i] = tile.J[running - 1, i]
-        for a in range(running, columns):
-            back = a - running + 1
-            for i in range(n):
-                tile.J[a, i] = tile.past[t - back, i] if t >= back else 0.
-        add_products(tile.J, tile.e, tile.total, tile.gradient, tile.normal)
+            slope(t, a, kinds[a], tile.state, tile.theta, tile.e, tile.d, tile.J, trended)
+        for i in range(n):
+            tile.past[t, i] = tile.J[running - 1, i]
+        add_products(t, tile.J, tile.past, tile.e, tile.total, tile.gradient, tile.normal)
         advance(t, tile.state, tile.theta, tile.e)
+    shift_products(tile.past, running, tile.normal)
 
 # %% ../../nbs/09a_smoothing.ipynb #d940d7c6
 @compiled
