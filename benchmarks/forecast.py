@@ -17,11 +17,12 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")) # one core, for the peers too
+from _table import ONE, publish, row
+
+os.environ.update(ONE) # before numpy loads, and for the peers too
 
 import numpy as np
 import pandas as pd
-from _table import publish, row
 
 from retail_insight.contract import load_shop
 from retail_insight.demand import UNIT_GOODS, build_demand, intermittency

@@ -17,7 +17,6 @@ import time
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
-ONE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
 LINES, PEOPLE, CROWDS = 10_000_000, 1_000_000, 200
 
 
@@ -223,7 +222,7 @@ def peers() -> str:
 
 
 def fits(home: str) -> list[dict]:
-    from _table import measure, row, this
+    from _table import ONE, measure, row, this
 
     python, rows = peers(), []
     for which, goal in (("BG/NBD", 25), ("Pareto/NBD", 120)):
@@ -241,7 +240,7 @@ def fits(home: str) -> list[dict]:
 
 
 def sizes(home: str) -> list[dict]:
-    from _table import measure, row, this
+    from _table import ONE, measure, row, this
 
     rows = []
     for which, goal in (("BG/NBD", 2), ("Pareto/NBD", 5)):
@@ -266,7 +265,7 @@ def logs(home: str) -> list[dict]:
 
 
 def recovered(which: str, what: str) -> list[dict]:
-    from _table import measure, row, this
+    from _table import ONE, measure, row, this
 
     us = measure(this("found_again", which), ONE)["said"]
     rows = [row(f"{what}, {CROWDS} crowds: {name} within two standard errors", share, "share", "at least .9") for name, share in us["shares"].items()]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .conformal import Already, ConformalResults, Past, calibrate, held_of, kinds_ahead, past_of, rolled_on, said_at, shut_after
+from .conformal import Already, ConformalResults, Past, calibrate, days_ahead, held_of, past_of, rolled_on, said_at
 from .core import Model, PanelModel, PanelResults, check_steps, panel_of, reasons_of
 
 # %% ../../nbs/09j_combine.ipynb #2645269e
@@ -87,7 +87,7 @@ class CombinedResults(ConformalResults):
         matrix = rolled[0].matrix
         expected = weighted([said_at(Already(one), matrix, len(self.expected)) for one in rolled], weights)
         return replace(self, matrix=matrix, reasons=said_of_zeros(matrix), expected=expected, fits=rolled,
-                       kinds=kinds_ahead(demand, len(expected)), shut=shut_after(demand, len(expected), matrix.shape[1]))
+                       **days_ahead(demand, len(expected), matrix.shape[1]))
 
     def summary(self) -> pd.DataFrame:
         "Weight of each member, and how it did at the past origins; the combination last."
@@ -131,4 +131,4 @@ class Combined:
         found = weights_of(pasts, self.weights)
         whole = Past(weighted([past.mean for past in pasts], found), pasts[0].units, pasts[0].kinds)
         return CombinedResults(self.name, matrix, freq, pd.DataFrame(index=matrix.columns), said_of_zeros(matrix), weighted(now, found), calibrate(whole), whole,
-                               member_table([model.name for model in self.inner], pasts, found, whole), kinds=kinds_ahead(demand, self.steps), shut=shut_after(demand, self.steps, matrix.shape[1]))
+                               member_table([model.name for model in self.inner], pasts, found, whole), **days_ahead(demand, self.steps, matrix.shape[1]))

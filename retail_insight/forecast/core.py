@@ -6,7 +6,7 @@
 __all__ = ['DECILES', 'BLOCK', 'HOLLOW', 'LINES', 'BUCKET', 'Level', 'Model', 'miss', 'SeriesModel', 'LastValue', 'MovingAverage',
            'SES', 'distribution', 'PanelModel', 'is_local', 'panel_of', 'LocalModel', 'season_length', 'check_ahead',
            'check_steps', 'series_keys', 'rows_ahead', 'reasons_of', 'by_past', 'series_part', 'fit_apart',
-           'forecast_reasons', 'shut_ahead', 'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned',
+           'forecast_reasons', 'shut_of', 'shut_ahead', 'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned',
            'covariates_to', 'with_planned', 'reason_rows', 'forecast_with', 'PanelResults', 'LinearResults',
            'check_roll', 'LevelResults', 'level_or_why', 'fit_levels', 'seen_until', 'scales', 'backtest_at', 'losses',
            'score', 'BacktestResults', 'skill_table', 'Piece', 'cut_pieces', 'PieceJob', 'answers_of', 'run_pieces',
@@ -296,9 +296,13 @@ def forecast_reasons(
     cells, said = shut_ahead(cells, said, demand, steps, rows)
     return pd.concat([rows, pd.DataFrame(cells.reshape(len(values), -1), columns=figures)], axis=1), pd.Series(said, index=matrix.columns, name="reason")
 
+def shut_of(demand: Demand | pd.DataFrame | None, shape: tuple[int, int], steps: int) -> np.ndarray: # series x (periods + steps); shape: series, periods
+    "What is stated to be closed of a panel and the time ahead; of a matrix, nothing."
+    return demand.complete().closed(steps) if isinstance(demand, Demand) else np.zeros((shape[0], shape[1] + steps), dtype=bool)
+
 def shut_ahead(cells: np.ndarray, said: np.ndarray, demand: Demand | None, steps: int, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]: # series x steps x figures; reasons
     "Zero in the periods ahead that are stated to be closed, and why."
-    shut = np.zeros(cells.shape[:2], dtype=bool) if demand is None else demand.complete().closed(steps)[:, -steps:]
+    shut = shut_of(demand, (len(cells), 0), steps)[:, -steps:]
     first = rows["period"].to_numpy()[:steps][shut.argmax(axis=1)].astype("datetime64[D]").astype(str)
     for i in np.flatnonzero(shut.any(axis=1)):
         more = f" and {shut[i].sum() - 1} more" * bool(shut[i].sum() > 1)

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import DAYS, Demand
-from .core import panel_of, reasons_of
-from .smoothing import check_roll
+from .core import check_roll, panel_of, reasons_of, shut_of
 
 # %% ../../nbs/09f_features.ipynb #ef38c9c4
 @dataclass(frozen=True, eq=False)
@@ -114,7 +113,7 @@ def grid_of(
     fine = np.isfinite(values)
     begun = first_periods(values, DAYS[freq])
     known, seen = covariate_arrays(demand.complete(), steps) if isinstance(demand, Demand) else ({}, {})
-    shut = demand.complete().closed(steps) if isinstance(demand, Demand) else np.zeros((len(values), values.shape[1] + steps), dtype=bool)
+    shut = shut_of(demand, values.shape, steps)
     at = pd.DatetimeIndex(matrix.index)
     dates = weekdays(at, steps, freq) | month_starts(at, steps, freq, least)
     known = known | {name: np.broadcast_to(day, (len(values), len(day))) for name, day in dates.items()}

@@ -301,7 +301,7 @@ def one_pass(tile: Any, kinds: np.ndarray) -> None:
         surprise(tile.y, t, tile.state, tile.theta, tile.e)
         for a in range(running):
             slope(t, a, kinds[a], tile.state, tile.theta, tile.e, tile.d, tile.J, trended)
-        for i in range(n):
+        for i in range(n if len(tile.gradient) > running else 0):
             tile.past[t, i] = tile.J[running - 1, i]
         add_products(t, tile.J, tile.past, tile.e, tile.total, tile.gradient, tile.normal)
         advance(t, tile.state, tile.theta, tile.e)

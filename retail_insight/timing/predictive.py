@@ -253,7 +253,7 @@ def known_time(model: TimingModel, data: dict[str, np.ndarray]) -> Any: # units 
     "How far ahead a model may be asked. ValueError where covariates end with the log."
     if not isinstance(model, VaryingParetoNBD):
         return np.inf
-    known = model.known_ahead(data)
+    known = model.last_period(data)[1]
     if (known < 1e-3).any():
         raise ValueError(f"covariates of {int((known < 1e-3).sum())} of {len(known)} customers end with the log, first {data['customer'][known < 1e-3].tolist()[0]!r}. "
                          "Give those of the time ahead: ahead(periods) of the results.")

@@ -261,10 +261,10 @@ def discounted_while_leaving(
 # %% ../../nbs/05e_spend.ipynb #1a4e52f3
 def discounted_while_varying(model: VaryingParetoNBD, natural: np.ndarray, data: dict[str, np.ndarray], rate: float, horizon: float = np.inf) -> np.ndarray:
     "Discounted visits of each prepared customer, if still one. ValueError for all time where the last covariates do not hold."
-    known = model.known_ahead(data)
+    begin, known = model.last_period(data)
     if np.isinf(horizon) and not np.isinf(known).all():
         raise ValueError(f"covariates are known for {known.min():.1f} {model.unit} ahead, not for all time. Give a horizon, or let the last hold: ahead(periods, hold=True) of the results.")
-    end = np.maximum(model.last_begin(data), 0) + 1 if np.isinf(horizon) else horizon
+    end = np.maximum(begin, 0) + 1 if np.isinf(horizon) else horizon
     pieces = model.cut(data, data["age"], data["age"] + end)
     time, length = ahead_of(model, natural, data, pieces), pieces.length.copy()
     if np.isinf(horizon):

@@ -306,15 +306,12 @@ class VaryingParetoNBD(ParetoNBD):
         "The time of prepared customers in pieces, by what is known of the time ahead."
         return build_pieces(self.future[0], pd.Index(data["customer"]), data["birth"], at, until, self.unit_days) # type: ignore[index]
 
-    def known_ahead(self, data: dict[str, np.ndarray]) -> np.ndarray: # units of time; infinite where the last period holds for ever
-        "How far after each prepared customer's age covariates are known."
+    def last_period(self, data: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]: # units of time after each prepared customer's age: begin, end
+        "The last period whose covariates are known; its end is infinite where it holds for ever."
         made = self.future[0] # type: ignore[index]
-        return (made.end[made.last(pd.Index(data["customer"]))] - data["birth"]) / (86400 * self.unit_days) - data["age"]
-
-    def last_begin(self, data: dict[str, np.ndarray]) -> np.ndarray: # units of time
-        "When the last period of each prepared customer begins, after their age."
-        made = self.future[0] # type: ignore[index]
-        return (made.start[made.last(pd.Index(data["customer"]))] - data["birth"]) / (86400 * self.unit_days) - data["age"]
+        at = made.last(pd.Index(data["customer"]))
+        begin, end = ((when[at] - data["birth"]) / (86400 * self.unit_days) - data["age"] for when in (made.start, made.end))
+        return begin, end
 
     def rows(self, natural: np.ndarray, data: dict[str, np.ndarray]) -> Rows:
         "The bracket of prepared customers, without derivatives: its differences are those of the log-likelihood."
