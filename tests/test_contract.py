@@ -45,7 +45,8 @@ def accounted(shop):
 
 
 def test_the_corner_shop_does_not_remember_what_a_reader_did_to_it():
-    corner_tables()["customers"]["region"] = "elsewhere"
+    customers = corner_tables()["customers"]
+    customers["region"] = "elsewhere"
     assert "elsewhere" not in set(corner_tables()["customers"]["region"])
 
 
