@@ -1,20 +1,27 @@
 """Closed days that are known ahead: every forecast is zero there and says so, and none is fitted or calibrated on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from retail_insight.contract import ContractError, load_shop
-from retail_insight.demand import Demand, add_closures, add_covariates, build_demand, mark_availability
+from retail_insight.demand import UNIT_GOODS, Demand, add_closures, add_covariates, build_demand, mark_availability
 from retail_insight.forecast import (
     ETS,
+    SARIMAX,
     SES,
+    TSB,
+    AnyETS,
+    Average,
     Boost,
     Combined,
     Conformal,
     Croston,
     GlobalGLM,
     LiftModel,
+    MultiplicativeETS,
     Naive,
     SeasonalNaive,
     Theta,
@@ -108,6 +115,81 @@ def test_a_week_with_one_closed_day_is_no_closed_week():
     assert (forecast_demand(whole, 2, model=Naive()).frame.query("step == 2")["upper"] == 0).all()
 
 
+LOCAL = [Naive(), Average(8), ETS("ANN"), AnyETS(7), MultiplicativeETS("MNN"), SES(), Theta(), Croston(), SARIMAX()]
+FIGURES = ["mean", "lower", "upper", *(f"0.{i}" for i in range(1, 10))]
+
+
+@pytest.mark.parametrize("model", LOCAL + MODELS[6:], ids=lambda m: m.name)
+def test_a_model_that_is_asked_directly_knows_closed_days(model):
+    demand = add_closures(panel(), [PAST, AHEAD])
+    fitted = model.fit_panel(demand)
+    direct = fitted.forecast(7)
+    shut = direct.frame["period"] == AHEAD
+    assert shut.sum() == 12 and (direct.frame.loc[shut, FIGURES] == 0).all(axis=None) and (direct.frame.loc[~shut, "upper"] > 0).all()
+    pd.testing.assert_frame_equal(direct.frame, forecast_demand(demand, 7, model=model).frame)
+    open_ = model.fit_panel(add_closures(panel(), [PAST]))
+    assert (fitted.sums(7)["mean"] < open_.sums(7)["mean"]).all()
+
+
+@pytest.mark.parametrize("model", LOCAL, ids=lambda m: m.name)
+def test_rolling_on_keeps_and_renews_what_is_stated(model):
+    demand = add_closures(panel(series=3), [PAST, AHEAD])
+    early = demand.until(str(DAYS[-8].date()))
+    since = panel(series=3).matrix().iloc[-7:]
+    for later in (demand, since): # the panel that states it, and bare units that do not
+        rolled = model.fit_panel(early).roll(later).to_frame(7)
+        assert (rolled.loc[rolled["period"] == AHEAD, "upper"] == 0).sum() == 3 and (rolled.loc[rolled["period"] != AHEAD, "upper"] > 0).all()
+
+
+def by_week(closed=(), series=12):
+    daily = panel((), series).frame
+    weeks = daily.assign(period=daily["period"] - pd.to_timedelta(daily["period"].dt.day_of_week, unit="D")).groupby(["product_id", "period"], as_index=False)["units"].sum()
+    return add_closures(Demand.from_frame(weeks, "product_id", "W"), list(closed))
+
+
+WEEKLY = [Naive(), ETS("ANN"), SES(), Theta(), Croston(), TSB(), LiftModel(2), GlobalGLM(steps=2), Conformal(ETS("ANN"), 2), Combined([Naive(), ETS("ANN")], 2)]
+
+
+@pytest.mark.parametrize("model", WEEKLY, ids=lambda m: m.name)
+def test_a_week_with_closed_days_sells_what_is_left_of_it(model):
+    plain, less = (forecast_demand(by_week(closed), 2, model=model) for closed in ((), ["2024-05-13", "2024-05-14"]))
+    second = plain.frame["step"] == 2
+    np.testing.assert_allclose(less.frame.loc[second, "mean"], 5 / 7 * plain.frame.loc[second, "mean"], rtol=1e-4) # a combination is taken on the log scale
+    pd.testing.assert_frame_equal(less.frame[~second], plain.frame[~second])
+    assert (less.frame.loc[second, "upper"] < plain.frame.loc[second, "upper"]).all()
+    assert less.reasons["reason"].str.contains("open in part from 2024-05-13: forecast at that share").all()
+    pd.testing.assert_frame_equal(model.fit_panel(by_week(["2024-05-13", "2024-05-14"])).forecast(2).frame, less.frame)
+
+
+def test_of_a_past_week_two_closed_days_are_made_up_and_one_is_not():
+    weekly, last = by_week(), by_week().periods[-1]
+    usual = weekly.values()[:, -5:-1].mean(axis=1)
+    one, three = (add_closures(weekly, list(pd.date_range(last, periods=days))).opened().values() for days in (1, 3))
+    np.testing.assert_array_equal(one, weekly.values())
+    np.testing.assert_allclose(three[:, -1], weekly.values()[:, -1] + 3 / 7 * usual)
+    np.testing.assert_array_equal(three[:, :-1], weekly.values()[:, :-1])
+
+
+def test_a_closed_part_uses_nothing_that_comes_later():
+    "Another future, the same forecast from a past origin with partly closed weeks before and after it."
+    a = by_week(["2024-03-04", "2024-03-05", "2024-04-22"])
+    late = a.frame["period"] > "2024-04-08"
+    b = replace(a, frame=a.frame.assign(units=a.frame["units"].where(~late, 999.)))
+    for model in (ETS("ANN"), LiftModel(2), Conformal(ETS("ANN"), 2)):
+        first, second = (backtest([model], d, origins=["2024-04-08"], steps=2).frame[FIGURES] for d in (a, b))
+        pd.testing.assert_frame_equal(first, second)
+
+
+def test_the_week_of_christmas_is_forecast_better_where_the_day_is_stated():
+    shop = load_shop("complete_journey")
+    weekly = build_demand(shop, "category", where=UNIT_GOODS, cap=48).sold_in(26).complete()
+    plain, told = (backtest([ETS("ANN"), LiftModel(4)], d, origins=["2017-11-27"], steps=4) for d in (weekly, add_closures(weekly, ["2017-12-25"])))
+    christmas = [found.frame[found.frame["step"] == 4] for found in (plain, told)]
+    wape = [(f["units"] - f["mean"]).abs().groupby(f["model"]).sum() / f["units"].groupby(f["model"]).sum() for f in christmas]
+    assert (wape[1] < .9 * wape[0]).all()
+    pd.testing.assert_frame_equal(*(found.frame[found.frame["step"] < 4].reset_index(drop=True) for found in (plain, told)))
+
+
 def test_stated_days_show_in_the_states_of_a_panel():
     marked = mark_availability(add_closures(panel(series=3), [PAST])).frame
     assert marked.loc[marked["state"] == "closed", "why"].unique().tolist() == ["stated in advance"]
@@ -116,11 +198,12 @@ def test_stated_days_show_in_the_states_of_a_panel():
 def test_a_fitted_model_goes_on_over_a_closed_day_and_keeps_its_plan(tmp_path):
     demand = add_closures(panel(), [PAST, AHEAD])
     early = demand.until(str(DAYS[-8].date()))
-    for model in (LiftModel(14), Conformal(SeasonalNaive(7), 14, 2)):
+    for model in (LiftModel(14), Conformal(SeasonalNaive(7), 14, 2), ETS("ANN"), Croston()):
         fitted = model.fit_panel(early)
         save_model(fitted, tmp_path / "m.zip")
         later = load_model(tmp_path / "m.zip").roll(demand)
-        assert (later.to_frame(7).query("period == @AHEAD")["upper"] == 0).all() and (later.mean(7)[3:] > 0).all()
+        frame = later.to_frame(7)
+        assert (frame.loc[frame["period"] == AHEAD, "upper"] == 0).sum() == 12 and (later.mean(7)[3:] > 0).all()
 
 
 def test_contradictions_and_unreadable_days_are_named():

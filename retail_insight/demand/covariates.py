@@ -352,9 +352,9 @@ def add_closures(
 ) -> Demand:
     """The panel with `closed`, the share of each period in which its shop is stated to be closed, known in advance.
 
-    In a period that is closed as a whole `forecast_demand` and `backtest` say zero, whatever the model, and nothing is fitted or calibrated
-    on it; results of a single model that are asked directly may not know of it. ContractError for closures that
-    cannot be read or that contradict a sale, ValueError for columns that are no keys."""
+    In a period that is closed as a whole every forecast is zero, and nothing is fitted or calibrated on it; of a week with some
+    closed days it is what is left of seven days. ContractError for closures that cannot be read or that contradict a sale,
+    ValueError for columns that are no keys."""
     table, held, days = closure_table(closures), demand.covariates, pd.Timedelta(days=DAYS[demand.freq])
     starts = demand.periods if held is None else pd.DatetimeIndex(np.unique(held["period"]))
     grid = pd.date_range(min(starts[0], demand.periods[0]), max([starts[-1], demand.periods[-1], *table["date"]]), freq=days, unit="us")

@@ -9,7 +9,7 @@ __all__ = ['Past', 'said_at', 'Already', 'held_of', 'rolled_on', 'cut', 'came_of
 
 # %% ../../nbs/09i_conformal.ipynb #0ca63fab
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -76,8 +76,10 @@ def cut(demand: Demand | pd.DataFrame, period: pd.Timestamp) -> Demand | pd.Data
 
 def came_of(demand: Demand | pd.DataFrame) -> np.ndarray: # periods x series, nan where it was stated to be closed
     "What misses are measured against: whole periods, open ones."
-    units = panel_of(demand)[0].to_numpy(dtype=float)
-    return np.where(demand.complete().closed().T, np.nan, units) if isinstance(demand, Demand) else units
+    if not isinstance(demand, Demand):
+        return demand.to_numpy(dtype=float)
+    whole = demand.complete()
+    return np.where(whole.closed().T, np.nan, whole.values().T)
 
 # %% ../../nbs/09i_conformal.ipynb #44b04b55
 def kinds_of_day(demand: Demand | pd.DataFrame, steps: int) -> np.ndarray | None: # periods + steps: 0, 1 near a holiday, 2 on it
@@ -218,7 +220,7 @@ def tail_shares(found: Calibration, past: Past, alpha: float) -> np.ndarray: # b
 def days_ahead(demand: Demand | pd.DataFrame, steps: int, series: int) -> dict[str, Any]: # `kinds` (steps, or None), `shut` (steps x series)
     "What kind of days come after the last whole period, and which are stated to be closed."
     kinds = kinds_of_day(demand, steps)
-    return {"kinds": None if kinds is None else kinds[-steps:], "shut": shut_of(demand, (series, 0), steps)[:, -steps:].T}
+    return {"kinds": None if kinds is None else kinds[-steps:], "shut": shut_of(demand, (series, 0), steps)[:, -steps:].T >= 1}
 
 @dataclass(frozen=True, eq=False)
 class ConformalResults(PanelResults):
@@ -229,6 +231,7 @@ class ConformalResults(PanelResults):
     inner: PanelResults | None = field(default=None, kw_only=True) # the fit, where it can be rolled on
     kinds: np.ndarray | None = field(default=None, kw_only=True)   # steps: what kind of days lie ahead
     shut: np.ndarray | None = field(default=None, kw_only=True)    # steps x series: stated to be closed
+    heeds: ClassVar[bool] = True # so do the forecasts that it is made of
 
     def roll(self, demand: Demand | pd.DataFrame) -> "ConformalResults":
         "The same fit and the same misses after more periods. ValueError for another panel, or a model that cannot go on."

@@ -6,11 +6,11 @@
 __all__ = ['DECILES', 'BLOCK', 'HOLLOW', 'LINES', 'BUCKET', 'Level', 'Model', 'miss', 'SeriesModel', 'LastValue', 'MovingAverage',
            'SES', 'distribution', 'PanelModel', 'is_local', 'panel_of', 'LocalModel', 'season_length', 'check_ahead',
            'check_steps', 'series_keys', 'rows_ahead', 'reasons_of', 'by_past', 'series_part', 'fit_apart',
-           'forecast_reasons', 'shut_of', 'shut_ahead', 'forecast_matrix', 'raise_if_all', 'Forecasts', 'check_planned',
-           'covariates_to', 'with_planned', 'reason_rows', 'forecast_with', 'PanelResults', 'LinearResults',
-           'check_roll', 'LevelResults', 'level_or_why', 'fit_levels', 'seen_until', 'scales', 'backtest_at', 'losses',
-           'score', 'BacktestResults', 'skill_table', 'Piece', 'cut_pieces', 'PieceJob', 'answers_of', 'run_pieces',
-           'origin_rows', 'in_order', 'backtest']
+           'forecast_reasons', 'shut_of', 'closed_reasons', 'forecast_matrix', 'raise_if_all', 'Forecasts',
+           'check_planned', 'covariates_to', 'with_planned', 'reason_rows', 'forecast_with', 'PanelResults',
+           'closed_ahead', 'heeding', 'LinearResults', 'check_roll', 'LevelResults', 'level_or_why', 'fit_levels',
+           'seen_until', 'scales', 'backtest_at', 'losses', 'score', 'BacktestResults', 'skill_table', 'Piece',
+           'cut_pieces', 'PieceJob', 'answers_of', 'run_pieces', 'origin_rows', 'in_order', 'backtest']
 
 # %% ../../nbs/09_forecast.ipynb #f2b9b88c
 import difflib
@@ -249,25 +249,25 @@ def fit_apart(
     steps: int,
     alpha: float,
     demand: Demand | None,
-) -> Iterator[tuple[pd.DataFrame | None, pd.Series]]: # rows of some series, and their reasons; None where the model gave up
+) -> Iterator[tuple[pd.DataFrame | None, pd.Series, bool]]: # rows of some series, None where the model gave up; reasons; are closed days heeded?
     "The forecasts of a model, series by series where it must be; of a panel's model that gives up, the half in which it does is halved again."
     n = matrix.shape[1]
     try:
         if isinstance(model, PanelModel):
             results = model.fit_panel(matrix if demand is None else demand)
-            yield results.to_frame(steps, alpha), results.reasons
+            yield results.to_frame(steps, alpha), results.reasons, getattr(results, "heeds", False)
         else:
             for name in matrix if n > 1 else ():
                 yield from fit_apart(matrix[[name]], model, steps, alpha, None)
             if n == 1:
-                yield distribution(model.fit(matrix.to_numpy(dtype=float)[:, 0]), steps, alpha), reasons_of(matrix)
+                yield distribution(model.fit(matrix.to_numpy(dtype=float)[:, 0]), steps, alpha), reasons_of(matrix), False
     except (ImportError, MemoryError):
         raise
     except Exception as error:
         if not is_local(model):
             raise
         if n == 1:
-            yield None, pd.Series(f"{type(error).__name__}: {error}", index=matrix.columns)
+            yield None, pd.Series(f"{type(error).__name__}: {error}", index=matrix.columns), False
         for first, last in [(0, n // 2), (n // 2, n)] if n > 1 else ():
             yield from fit_apart(matrix.iloc[:, first:last], model, steps, alpha, series_part(demand, first, last))
 
@@ -284,30 +284,33 @@ def forecast_reasons(
     matrix = matrix if demand is None else panel_of(demand)[0]
     figures = ["mean", "lower", "upper", *(f"{q:.1f}" for q in DECILES)]
     parts = list(fit_apart(matrix, model, steps, alpha, demand))
-    said = np.concatenate([why.to_numpy(dtype=object) for _, why in parts])
+    said = np.concatenate([why.to_numpy(dtype=object) for _, why, _ in parts])
+    heeded = np.concatenate([np.full(len(why), heeds) for _, why, heeds in parts])
     empty = np.full((steps, len(figures)), np.nan)
-    values = np.concatenate([empty if part is None else part[figures].to_numpy(dtype=float) for part, _ in parts])
+    values = np.concatenate([empty if part is None else part[figures].to_numpy(dtype=float) for part, _, _ in parts])
     cells = values.reshape(matrix.shape[1], steps, -1)
     past = matrix.to_numpy(dtype=float)
     for i in np.flatnonzero(~np.isfinite(cells).all(axis=(1, 2))):
         cells[i] = by_past(past[:, i], steps, alpha)[figures]
-        said[i] = "mean of its past: " + (said[i] or "the model's answer is not finite")
+        said[i], heeded[i] = "mean of its past: " + (said[i] or "the model's answer is not finite"), False
     rows = rows_ahead(matrix, freq, steps, model.name)
-    cells, said = shut_ahead(cells, said, demand, steps, rows)
+    left = 1 - shut_of(demand, (len(cells), 0), steps)[:, -steps:]
+    cells, said = cells * np.where(heeded[:, None] & (left > 0), 1., left)[:, :, None], closed_reasons(said, left, rows["period"].to_numpy()[:steps])
     return pd.concat([rows, pd.DataFrame(cells.reshape(len(values), -1), columns=figures)], axis=1), pd.Series(said, index=matrix.columns, name="reason")
 
 def shut_of(demand: Demand | pd.DataFrame | None, shape: tuple[int, int], steps: int) -> np.ndarray: # series x (periods + steps); shape: series, periods
-    "What is stated to be closed of a panel and the time ahead; of a matrix, nothing."
-    return demand.complete().closed(steps) if isinstance(demand, Demand) else np.zeros((shape[0], shape[1] + steps), dtype=bool)
+    "Which share of each period is stated to be closed, in a panel and the time ahead; of a matrix, nothing."
+    return demand.complete().closed_share(steps) if isinstance(demand, Demand) else np.zeros((shape[0], shape[1] + steps))
 
-def shut_ahead(cells: np.ndarray, said: np.ndarray, demand: Demand | None, steps: int, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]: # series x steps x figures; reasons
-    "Zero in the periods ahead that are stated to be closed, and why."
-    shut = shut_of(demand, (len(cells), 0), steps)[:, -steps:]
-    first = rows["period"].to_numpy()[:steps][shut.argmax(axis=1)].astype("datetime64[D]").astype(str)
-    for i in np.flatnonzero(shut.any(axis=1)):
-        more = f" and {shut[i].sum() - 1} more" * bool(shut[i].sum() > 1)
-        said[i] = f"{said[i]}; closed on {first[i]}{more}: forecast zero".removeprefix("; ")
-    return np.where(shut[:, :, None], 0., cells), said
+def closed_reasons(said: np.ndarray, left: np.ndarray, periods: np.ndarray) -> np.ndarray: # by series
+    "Why a forecast is zero, or less than usual; `left` is the open share of each period, series x periods."
+    said = said.copy()
+    for i in np.flatnonzero((left < 1).any(axis=1)):
+        shut, part = periods[left[i] <= 0].astype("datetime64[D]"), periods[(left[i] > 0) & (left[i] < 1)].astype("datetime64[D]")
+        for some, what in ((shut, "closed on {}: forecast zero"), (part, "open in part from {}: forecast at that share")):
+            if len(some):
+                said[i] = f"{said[i]}; {what.format(str(some[0]) + f' and {len(some) - 1} more' * (len(some) > 1))}".removeprefix("; ")
+    return said
 
 def forecast_matrix(matrix: pd.DataFrame, model: "Model | PanelModel", steps: int, alpha: float, freq: str, demand: Demand | None = None) -> pd.DataFrame:
     "The same without the reasons. The model's own error where no series could be fitted."
@@ -438,12 +441,27 @@ BLOCK = 20_000_000 # cells of paths at a time
 
 @dataclass(frozen=True, eq=False)
 class PanelResults:
-    "A model fitted to every series of a panel. A family of models says its `mean`, `quantiles` and `paths`; the rest follows."
+    """A model fitted to every series of a panel. A family of models says its `mean`, `quantiles` and `paths`; the rest follows.
+
+    Of a model of single series these three speak of open periods; `to_frame`, `forecast` and `sums` heed what is stated to be closed."""
     model: str            # name
     matrix: pd.DataFrame  # period x series, what was seen
     freq: str
     params: pd.DataFrame  # a row a series
     reasons: pd.Series    # by series: "", or why it was not fitted as asked
+    away: pd.DataFrame | None = field(default=None, kw_only=True) # periods ahead x series: share stated to be closed; None where nothing is stated
+
+    @property
+    def heeds(self) -> bool:
+        "Whether `to_frame` knows which periods ahead are closed."
+        return self.away is not None
+
+    def left(self, steps: int) -> np.ndarray: # steps x series
+        "Which share of each period ahead is open."
+        if self.away is None:
+            return np.ones((steps, self.matrix.shape[1]))
+        ahead = self.matrix.index[-1] + pd.to_timedelta(np.arange(1, steps + 1) * DAYS[self.freq], unit="D")
+        return 1 - self.away.reindex(ahead, fill_value=0.).to_numpy(dtype=float)
 
     def mean(self, steps: int) -> np.ndarray: # steps x series, units
         "What is expected."
@@ -460,8 +478,8 @@ class PanelResults:
     def to_frame(self, steps: int, alpha: float = .2) -> pd.DataFrame:
         "The rows of a forecast: keys, model, period, step, mean, lower, upper and deciles."
         check_steps(steps, alpha)
-        found = self.quantiles(steps, np.r_[alpha / 2, 1 - alpha / 2, DECILES])
-        columns = {"mean": np.maximum(self.mean(steps), 0), **dict(zip(["lower", "upper", *(f"{q:.1f}" for q in DECILES)], found, strict=True))}
+        found, left = self.quantiles(steps, np.r_[alpha / 2, 1 - alpha / 2, DECILES]) * self.left(steps), self.left(steps)
+        columns = {"mean": np.maximum(self.mean(steps), 0) * left, **dict(zip(["lower", "upper", *(f"{q:.1f}" for q in DECILES)], found, strict=True))}
         return rows_ahead(self.matrix, self.freq, steps, self.model).assign(**{name: values.T.ravel() for name, values in columns.items()})
 
     def forecast(self, steps: int, alpha: float = .2) -> "Forecasts":
@@ -469,20 +487,38 @@ class PanelResults:
         frame, past = self.to_frame(steps, alpha), series_keys(self.matrix.columns, len(self.matrix))
         keys = [str(key) for key in past]
         past = past.assign(period=np.tile(self.matrix.index, self.matrix.shape[1]), units=self.matrix.to_numpy().T.ravel())
-        return Forecasts(frame, demand_from_frame(past, keys, freq=self.freq), alpha)
+        said = series_keys(self.matrix.columns, 1).assign(reason=closed_reasons(self.reasons.to_numpy(dtype=object), self.left(steps).T, frame["period"].to_numpy()[:steps]))
+        return Forecasts(frame, demand_from_frame(past, keys, freq=self.freq), alpha, said[said["reason"] != ""].reset_index(drop=True))
 
     def sums(self, steps: int, levels: Sequence[float] = (.1, .5, .9), draws: int = 500, seed: int = 0) -> pd.DataFrame: # by series: mean, quantiles
         "The total of the next `steps` periods, from paths. No more than a block of them is held at once: beside it, a total for each draw and series."
         size = max(1, BLOCK // (steps * max(self.matrix.shape[1], 1)))
         begin = range(0, draws, size)
         seeds = [seed, *np.random.SeedSequence(seed).generate_state(len(begin) - 1).tolist()]
-        total = np.concatenate([self.paths(steps, min(size, draws - at), some).sum(axis=1) for at, some in zip(begin, seeds, strict=True)])
-        found = {"mean": np.maximum(self.mean(steps), 0).sum(axis=0), **{f"{q:g}": np.quantile(total, q, axis=0) for q in levels}}
+        left = self.left(steps)
+        total = np.concatenate([(self.paths(steps, min(size, draws - at), some) * left).sum(axis=1) for at, some in zip(begin, seeds, strict=True)])
+        found = {"mean": (np.maximum(self.mean(steps), 0) * left).sum(axis=0), **{f"{q:g}": np.quantile(total, q, axis=0) for q in levels}}
         return pd.DataFrame(found, index=self.matrix.columns)
 
     def summary(self) -> pd.DataFrame:
         "Parameters and reasons, a row a series."
         return self.params.assign(reason=self.reasons)
+
+# %% ../../nbs/09_forecast.ipynb #aa55a5e1
+def closed_ahead(demand: Demand) -> pd.DataFrame: # periods ahead x series: share, where something is closed
+    "What a panel states of the time after its last whole period."
+    whole = demand.complete()
+    assert whole.covariates is not None
+    last = whole.periods[-1]
+    later = whole.covariates.loc[(whole.covariates["period"] > last) & (whole.covariates["closed"] > 0), "period"]
+    steps = 0 if later.empty else (later.max() - last).days // DAYS[demand.freq]
+    ahead = last + pd.to_timedelta(np.arange(1, steps + 1) * DAYS[demand.freq], unit="D")
+    return pd.DataFrame(whole.closed_share(steps)[:, len(whole.periods):].T, index=ahead)
+
+def heeding(results: PanelResults, demand: Demand | pd.DataFrame) -> Any: # results of the same class
+    "The results with what a panel states to be closed ahead; as they are where it states nothing."
+    stated = isinstance(demand, Demand) and demand.covariates is not None and "closed" in demand.known
+    return replace(results, away=closed_ahead(demand)) if stated else results
 
 # %% ../../nbs/09_forecast.ipynb #0b6b793f
 @dataclass(frozen=True, eq=False)
@@ -538,7 +574,7 @@ class LevelResults(LinearResults):
         matrix, n = check_roll(self.matrix, demand), len(self.matrix)
         held = zip(self.params["level"], self.sigma, self.keeps, matrix.to_numpy(dtype=float).T, strict=True)
         levels = [self.spec.after(Level(*level), sold[:n][np.isfinite(sold[:n])], sold[n:]).mean for *level, sold in held]
-        return replace(self, matrix=matrix, params=self.params.assign(level=levels))
+        return heeding(replace(self, matrix=matrix, params=self.params.assign(level=levels)), demand)
 
 # %% ../../nbs/09_forecast.ipynb #46cb4665
 HOLLOW = ("nothing observed", "missing or infinite periods", "one observation") # reasons for which there is no fit
@@ -560,7 +596,7 @@ def fit_levels(model: Model, demand: Demand | pd.DataFrame) -> LevelResults:
     found = [level_or_why(model, sold, why) for sold, why in zip(matrix.to_numpy(dtype=float).T, reasons_of(matrix), strict=True)]
     table = pd.DataFrame([(one.mean, one.sigma, one.keeps) for one, _ in found], columns=["level", "sigma", "keeps"], index=matrix.columns)
     reasons = pd.Series([why for _, why in found], index=matrix.columns, name="reason")
-    return LevelResults(model.name, matrix, freq, table, reasons, table["sigma"].to_numpy(), model, table["keeps"].to_numpy())
+    return heeding(LevelResults(model.name, matrix, freq, table, reasons, table["sigma"].to_numpy(), model, table["keeps"].to_numpy()), demand)
 
 # %% ../../nbs/09_forecast.ipynb #dbee29c8
 def seen_until(demand: Demand, period: pd.Timestamp) -> Demand:

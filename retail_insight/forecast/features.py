@@ -33,7 +33,7 @@ class Grid:
     freq: str
     reasons: pd.Series           # by series: "" or why it is not like the others
     steps: int                   # periods ahead
-    shut: np.ndarray             # series x (periods + steps): stated to be closed
+    shut: np.ndarray             # series x (periods + steps): share that is stated to be closed
 
     @property
     def size(self) -> tuple[int, int]:
@@ -43,7 +43,7 @@ class Grid:
     @property
     def logs(self) -> np.ndarray: # series x periods
         "log(1 + units), nan before a series begins and where it is closed."
-        there = (np.arange(self.size[1]) >= self.begun[:, None]) & ~self.shut[:, :self.size[1]]
+        there = (np.arange(self.size[1]) >= self.begun[:, None]) & (self.shut[:, :self.size[1]] < 1)
         return np.where(there, np.log1p(self.units), np.nan)
 
 # %% ../../nbs/09f_features.ipynb #59cd37e4
@@ -361,7 +361,7 @@ def make_cells(
     for i, value in enumerate(found.values()):
         table[..., i] = value
     inside = np.minimum(ahead, grid.size[1] - 1)
-    target = np.where((ahead < grid.size[1]) & ~grid.shut[:, ahead], grid.units[:, inside], np.nan)
+    target = np.where((ahead < grid.size[1]) & (grid.shut[:, ahead] < 1), grid.units[:, inside], np.nan)
     series, origin, step = np.broadcast_arrays(np.arange(shape[0])[:, None, None], origins[None, :, None], np.arange(1, steps + 1)[None, None, :])
     return Cells(list(found), table.reshape(-1, len(found)), target.ravel(), series.ravel(), origin.ravel(), step.ravel())
 
@@ -483,11 +483,11 @@ def said_of(grid: Grid, least: int = 8) -> pd.Series: # by series
     return pd.Series(said, index=grid.reasons.index, name="reason")
 
 def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # … x steps x series, units
-    "Zero where nothing was ever sold or it will be closed, and half as much for every two periods of an odd silence."
+    "Zero where nothing was ever sold, the share that will be open of a period that is closed in part, and half as much for every two periods of an odd silence."
     gone, run = gone_silent(grid.units)
     fade = np.where(gone, .5 ** (run / 2), 1.)
-    shut = grid.shut[:, grid.size[1]:].T[:expected.shape[-2]]
-    return np.where(shut | grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade)
+    left = 1. - grid.shut[:, grid.size[1]:].T[:expected.shape[-2]]
+    return np.where((left <= 0) | grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade * left)
 
 def finished(told: Lessons, expected: np.ndarray, least: int = 4) -> np.ndarray: # steps x series, units
     "Means of the cells ahead as a forecast; series of fewer than `least` periods take what their group and the filter say."

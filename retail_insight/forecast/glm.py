@@ -12,7 +12,7 @@ __all__ = ['FAR', 'TERMS', 'check_trained', 'LiftResults', 'lift_table', 'noise_
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ class LiftResults(PanelResults):
     unsure: np.ndarray # steps x series: variance of the centre, in units of the noise's
     smear: float       # 1, or from the median to the mean
     rule: LiftRule     # what was learned
+    heeds: ClassVar[bool] = True # its grid knows what is closed
 
     def mean(self, steps: int) -> np.ndarray: # steps x series, units
         "What is expected: the median, or the mean where it was asked for."
@@ -268,6 +269,7 @@ class CountResults(PanelResults):
     alpha: np.ndarray    # steps: dispersion
     joint: float         # correlation of the ranks of two steps of a series
     rule: LiftRule | None = field(default=None, kw_only=True) # what was learned of levels and lifts
+    heeds: ClassVar[bool] = True # its grid knows what is closed
 
     def after(self, told: Lessons, expected: np.ndarray) -> Any: # of the same class
         "The same with another present."

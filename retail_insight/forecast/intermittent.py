@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, PanelResults, check_roll, panel_of, reasons_of
+from .core import LinearResults, LocalModel, PanelResults, check_roll, heeding, panel_of, reasons_of
 from .smoothing import compiled
 
 # %% ../../nbs/09b_intermittent.ipynb #4bbb22ec
@@ -46,7 +46,7 @@ class RepeatResults(LinearResults):
         "The pattern after more periods, the spread kept. ValueError for another panel."
         matrix = check_roll(self.matrix, demand)
         pattern = pattern_of(self.spec, matrix)
-        return replace(self, matrix=matrix, pattern=pattern, params=self.params.assign(next=pattern[0]))
+        return heeding(replace(self, matrix=matrix, pattern=pattern, params=self.params.assign(next=pattern[0])), demand)
 
 # %% ../../nbs/09b_intermittent.ipynb #c94f7009
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Repeat(LocalModel):
             raise ValueError(f"period={self.period}: the panel has {len(matrix)} periods; a season and one more are needed. Use a shorter period or `Naive()`.")
         sigma, pattern = spread_of(self, matrix), pattern_of(self, matrix)
         params = pd.DataFrame({"next": pattern[0], "sigma": sigma}, index=matrix.columns)
-        return RepeatResults(self.name, matrix, freq, params, reasons_of(matrix), sigma, self, pattern)
+        return heeding(RepeatResults(self.name, matrix, freq, params, reasons_of(matrix), sigma, self, pattern), demand)
 
 
 # %% ../../nbs/09b_intermittent.ipynb #91aed4f1
@@ -207,7 +207,8 @@ class SaleResults(PanelResults):
 
     def roll(self, demand: Demand | pd.DataFrame) -> "SaleResults":
         "The same shares after more periods. ValueError for another panel."
-        return sale_results(self.spec, check_roll(self.matrix, demand), self.freq, self.found)
+        rolled = sale_results(self.spec, check_roll(self.matrix, demand), self.freq, self.found)
+        return heeding(replace(rolled, away=self.away), demand)
 
 # %% ../../nbs/09b_intermittent.ipynb #9e8bb930
 @dataclass(frozen=True)
@@ -228,7 +229,7 @@ class SaleModel(LocalModel):
 
     def fit(self, demand: Demand | pd.DataFrame) -> SaleResults:
         "Fit every series."
-        return sale_results(self, *panel_of(demand), None)
+        return heeding(sale_results(self, *panel_of(demand), None), demand)
 
 
 def sale_results(spec: SaleModel, matrix: pd.DataFrame, freq: str, found: np.ndarray | None) -> SaleResults:

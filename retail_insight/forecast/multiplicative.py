@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LocalModel, PanelResults, check_roll, panel_of, reasons_of, season_length
+from .core import LocalModel, PanelResults, check_roll, heeding, panel_of, reasons_of, season_length
 from .smoothing import ENDLESS, ETS, HIGH, LOW, ETSResults, Smoothing, aicc, begins, by_mean, compiled, log_likelihood, solve_spd
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d67f559
@@ -365,7 +365,7 @@ class MultipliedResults(PanelResults):
         fitted = np.flatnonzero((self.reasons == "").to_numpy())
         state = self.state.copy()
         state[:, fitted] = states_after(matrix.to_numpy(float)[:, fitted], begins(self.matrix.to_numpy(float))[fitted], self.theta[:, fitted], self.start[:, fitted])
-        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
+        return heeding(replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1])), demand)
 
 def states_after(values: np.ndarray, first: np.ndarray, theta: np.ndarray, start: np.ndarray) -> np.ndarray: # state x series, the next period's season first
     "Run every series from its first observation to its last."
@@ -391,7 +391,7 @@ class MultiplicativeETS(Smoothing):
     def fit(self, demand: Demand | pd.DataFrame) -> MultipliedResults:
         "Fit every series. ValueError for a form or a matrix that makes no sense."
         matrix, freq = panel_of(demand)
-        return fit_multiplied(self, matrix, freq, season_length(self.period, freq))
+        return heeding(fit_multiplied(self, matrix, freq, season_length(self.period, freq)), demand)
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d8a8453
 def best_mform(values: np.ndarray, names: tuple[str, ...], period: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -483,7 +483,7 @@ class AnyResults(PanelResults):
         added, times = self.added.roll(demand), self.times.roll(demand)
         params = added.params.copy()
         params.loc[self.taken] = times.params.loc[self.taken]
-        return replace(self, matrix=added.matrix, params=params, added=added, times=times)
+        return heeding(replace(self, matrix=added.matrix, params=params, added=added, times=times), demand)
 
 @dataclass(frozen=True)
 class AnyETS(LocalModel):
@@ -501,4 +501,4 @@ class AnyETS(LocalModel):
         taken = ((times.reasons == "") & (times.params["aicc"] < added.params["aicc"])).to_numpy()
         params = added.params.copy()
         params.loc[taken] = times.params.loc[taken]
-        return AnyResults(self.name, added.matrix, added.freq, params, added.reasons, added, times, taken)
+        return heeding(AnyResults(self.name, added.matrix, added.freq, params, added.reasons, added, times, taken), demand)

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 
 from ..contract import ContractError
 from ..demand import Demand
-from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of
+from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of
 from .smoothing import by_mean
 
 # %% ../../nbs/09e_statsmodels.ipynb #ad5a3cc3
@@ -53,7 +53,7 @@ class SingleModel(LocalModel):
 
     def fit(self, demand: Demand | pd.DataFrame) -> "SingleResults":
         "Fit every series. ValueError for covariates that are not known in advance."
-        return fit_single(self, demand)
+        return heeding(fit_single(self, demand), demand)
 
 # %% ../../nbs/09e_statsmodels.ipynb #5dd300e7
 @dataclass(frozen=True)
@@ -246,10 +246,10 @@ class SingleResults(LinearResults):
         "The same parameters after more periods. ValueError for another panel."
         matrix = check_roll(self.matrix, demand)
         if self.demand is None:
-            return replace(self, matrix=matrix)
+            return heeding(replace(self, matrix=matrix), demand)
         if not isinstance(demand, Demand) or demand.covariates is None:
             raise ValueError(f"roll: {self.model} needs {', '.join(self.spec.covariates)} of the new periods. Give a `Demand` with covariates (`add_covariates`).")
-        return replace(self, matrix=matrix, demand=longer(self.demand, demand))
+        return heeding(replace(self, matrix=matrix, demand=longer(self.demand, demand)), demand)
 
 # %% ../../nbs/09e_statsmodels.ipynb #fa4f34df
 def longer(held: Demand, demand: Demand) -> Demand:

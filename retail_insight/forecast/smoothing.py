@@ -23,7 +23,7 @@ import pandas as pd
 
 from ..demand import Demand
 from ..contract.bytes import compiled as compiled_late
-from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of, season_length
+from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of, season_length
 
 # %% ../../nbs/09a_smoothing.ipynb #05e70a8a
 @dataclass(frozen=True)
@@ -580,7 +580,7 @@ class ETSResults(LinearResults):
         "The same parameters after more periods: the panel from its first period to a later last one. ValueError for another panel."
         matrix = check_roll(self.matrix, demand)
         state, _ = last_states(matrix.to_numpy(float), begins(self.matrix.to_numpy(float)), self.theta, self.start)
-        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
+        return heeding(replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1])), demand)
 
 # %% ../../nbs/09a_smoothing.ipynb #601f2ece
 def last_states(
@@ -640,7 +640,7 @@ class ETS(Smoothing):
     def fit(self, demand: Demand | pd.DataFrame) -> ETSResults:
         "Fit every series. ValueError for a form or a matrix that makes no sense."
         matrix, freq = panel_of(demand)
-        return fit_panel(self, matrix, freq, season_length(self.period, freq))
+        return heeding(fit_panel(self, matrix, freq, season_length(self.period, freq)), demand)
 
 # %% ../../nbs/09a_smoothing.ipynb #9a64f498
 def fit_panel(model: ETS, matrix: pd.DataFrame, freq: str, period: int) -> ETSResults:

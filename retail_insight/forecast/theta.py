@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of, season_length
+from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of, season_length
 from .smoothing import ALPHA, FORMS, begins, by_mean, fit_forms, last_states
 
 # %% ../../nbs/09c_theta.ipynb #f7e25367
@@ -130,7 +130,7 @@ class ThetaResults(LinearResults):
         values = self.season.without(matrix.to_numpy(dtype=float))
         state, _ = last_states(values, np.where(fitted, begins(self.matrix.to_numpy(float)), len(values)), self.theta, self.start)
         seen = np.where(fitted, self.seen + len(matrix) - len(self.matrix), self.seen)
-        return replace(self, matrix=matrix, level=state[0], seen=seen, params=self.params.assign(level=state[0]))
+        return heeding(replace(self, matrix=matrix, level=state[0], seen=seen, params=self.params.assign(level=state[0])), demand)
 
 # %% ../../nbs/09c_theta.ipynb #4c1a538d
 @dataclass(frozen=True, eq=False)
@@ -179,7 +179,7 @@ class Theta(LocalModel):
     def fit(self, demand: Demand | pd.DataFrame) -> ThetaResults:
         "Fit every series."
         matrix, freq = panel_of(demand)
-        return fit_theta(self, matrix, freq, season_length(self.period, freq))
+        return heeding(fit_theta(self, matrix, freq, season_length(self.period, freq)), demand)
 
 
 # %% ../../nbs/09c_theta.ipynb #45d3c98a
