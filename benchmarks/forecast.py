@@ -1,8 +1,10 @@
-"""What local models cost on a panel, beside statsforecast's AutoETS and statsmodels one by one, and what they reach.
+"""What forecasts of a panel cost and reach, beside statsforecast's AutoETS, statsmodels one by one, and LightGBM.
 
-    python benchmarks/forecast.py            every row but those of M5's size
+    python benchmarks/forecast.py            every row, part by part, each part in a process of its own
+    python benchmarks/forecast.py local      the local models
     python benchmarks/forecast.py m5         30,000 daily series, simulated from the extract of M5 (needs RETAIL_INSIGHT_DATA)
     python benchmarks/forecast.py describe   classes, trend and season of 30,000 series of 730 days
+    python benchmarks/forecast.py accuracy   `forecast_accuracy.py`: five panels with trees and without, the regression's cost, SARIMAX
 
 CPU seconds after compilation, one core. RETAIL_INSIGHT_PEERS names a python with statsforecast; rows of a peer that is not
 there say "not installed". Accuracy is WAPE on the last 28 days. A row group is a function that yields rows."""
@@ -225,10 +227,27 @@ def m5_size():
 
 LOCAL = (smoothing_cost, smoothing_against_autoets, statsmodels_one_by_one, m3_theta, local_models)
 
+def local() -> None:
+    "Rows of the local models."
+    publish([*(r for group in LOCAL for r in group()), row("peak memory of all rows", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "")], "forecast")
+
+
+def reached() -> None:
+    "Rows of the other program."
+    subprocess.run([sys.executable, str(Path(__file__).with_name("forecast_accuracy.py"))], check=True)
+
+
+PARTS = {"local": local, "m5": lambda: publish(list(m5_size()), "forecast_m5"), "describe": lambda: publish(list(describing()), "forecast_describe"), "accuracy": reached}
+DATA = ("m5", "accuracy") # need RETAIL_INSIGHT_DATA
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["m5"]:
-        publish(list(m5_size()), "forecast_m5")
-    elif sys.argv[1:] == ["describe"]:
-        publish(list(describing()), "forecast_describe")
-    else:
-        publish([*(r for group in LOCAL for r in group()), row("peak memory of all rows", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "MB", "")], "forecast")
+    asked = sys.argv[1:] or list(PARTS)
+    if odd := [name for name in asked if name not in PARTS]:
+        sys.exit(f"{', '.join(odd)}: no such part. Name some of {', '.join(PARTS)}, or none for all.")
+    for part in asked:
+        if part in DATA and "RETAIL_INSIGHT_DATA" not in os.environ:
+            print(f"{part}: left out, it needs RETAIL_INSIGHT_DATA", flush=True)
+        elif len(asked) == 1:
+            PARTS[part]()
+        else: # a process of its own, so that peak memory is its own
+            subprocess.run([sys.executable, __file__, part], check=True)

@@ -57,3 +57,12 @@ def test_breakfast_on_a_seventh_of_the_stores():
     part = 'rows = sold.merge(products[["upc_id", "category"]], on="upc_id")\nrows = rows[rows["store_id"].isin(sorted(rows["store_id"].unique())[::7])]'
     held = run("breakfast", ('rows = sold.merge(products[["upc_id", "category"]], on="upc_id")', part), ("[::4]", "[::3]"), ("groups=7", "groups=2"), ('assert (price["high"] < 0).all()', 'assert (price["mean"] < 0).all()'), ("Boost(drivers=deep)", "Boost(drivers=deep, trees=60)"), ("origins=3", "origins=1"))
     assert held["scores"].loc["mean of the three", "WAPE"] < held["scores"].loc["ETS ANN", "WAPE"]
+
+
+def test_no_help_on_two_thirds_of_the_categories_by_household():
+    held = run("no_help", ("nlargest(60)", "nlargest(40)"), ("backtest(models, known, origins=6", "backtest(models, known, origins=3"))
+    homes, who = held["homes"], held["who"].scores()["WAPE"]
+    assert len(held["top"].series) == 40 and held["units"].shape[1] > 10_000 and held["came"].shape == (6, 40, 4)
+    assert homes.loc["level and lifts", "WAPE"] < homes.loc["exponential smoothing", "WAPE"] < homes.loc["TSB, households", "WAPE"] # promotions help, households do not
+    assert who["sales, promotions"] < who["sales, promotions, buyers, demographics"] * 1.01 and who["sales, promotions"] < who["sales"]
+    assert abs(held["said"]["smoothing, ages added up"].sum() / held["said"]["exponential smoothing"].sum() - 1) < .05

@@ -517,8 +517,9 @@ def closed_ahead(demand: Demand) -> pd.DataFrame: # periods ahead x series: shar
 
 def heeding(results: PanelResults, demand: Demand | pd.DataFrame) -> Any: # results of the same class
     "The results with what a panel states to be closed ahead; as they are where it states nothing."
-    stated = isinstance(demand, Demand) and demand.covariates is not None and "closed" in demand.known
-    return replace(results, away=closed_ahead(demand)) if stated else results
+    if isinstance(demand, Demand) and demand.covariates is not None and "closed" in demand.known:
+        return replace(results, away=closed_ahead(demand))
+    return results
 
 # %% ../../nbs/09_forecast.ipynb #0b6b793f
 @dataclass(frozen=True, eq=False)
