@@ -213,5 +213,7 @@ def test_contradictions_and_unreadable_days_are_named():
         add_closures(panel(), [PAST, "Christmas"])
     with pytest.raises(ContractError, match="column 'date' is missing"):
         add_closures(panel(), pd.DataFrame({"day": [PAST]}))
+    with pytest.raises(ContractError, match="closed is the share of a period, 0 to 1; 12 of"):
+        forecast_demand(panel(), 7, pd.DataFrame({"period": [AHEAD], "closed": [2.]}), model=Naive())
     with pytest.raises(ValueError, match="not among the keys"):
         add_closures(panel(), pd.DataFrame({"date": [PAST], "store_id": ["a"]}))

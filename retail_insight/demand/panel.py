@@ -119,13 +119,15 @@ class Chosen(Panel):
 
 # %% ../../nbs/08a_demand.ipynb #141c1cd9
 def closed_cells(panel: Chosen, steps: int) -> np.ndarray: # series x (periods + steps)
-    "`closed`, zero where nothing is stated."
+    "`closed`, zero where nothing is stated. ContractError for what is no share."
     grid = pd.date_range(panel.periods[0], periods=len(panel.periods) + steps, freq=pd.Timedelta(days=DAYS[panel.freq]))
     found = np.zeros((len(panel.series), len(grid)))
     if panel.covariates is not None and "closed" in panel.known:
         table = Panel(panel.covariates, panel.keys, panel.freq)
         at = table.periods.get_indexer(grid)
         found[:, at >= 0] = np.nan_to_num(table.values("closed")[:, at[at >= 0]])
+    if (odd := (found < 0) | (found > 1)).any():
+        raise ContractError(f"covariates: closed is the share of a period, 0 to 1; {odd.sum()} of {odd.size} cells are none, first {found[odd][0]:g}. Divide closed days by the days of a period.")
     return found
 
 # %% ../../nbs/08a_demand.ipynb #60fac933

@@ -196,5 +196,5 @@ def plot_effects(table: pd.DataFrame, ax: Axes | None = None, *, like: str = "pr
     ax.hlines(at, rows["lower"], rows["upper"], color="#0072b2")
     ax.plot(rows["estimate"], at, "o", color="#0072b2")
     ax.axvline(0, color="#999999", linewidth=.8)
-    ax.set(yticks=at, yticklabels=rows.index, xlabel="effect on the logarithm of the units")
+    ax.set(yticks=at, yticklabels=rows.index.str.replace("_", " "), xlabel="effect on the logarithm of the units")
     return ax
