@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,19 @@ import pytest
 
 from retail_insight.contract import ContractError, corner_tables, load_shop
 from retail_insight.lifestyle import consumption_pattern, taste_index, taste_space
+from retail_insight.lifestyle.cards import facts_of
+from retail_insight.lifestyle.demographics import Demographics
 from retail_insight.lifestyle.pattern import add_moments, basket_moments, fit_shrinkage, top_up_cut
-from retail_insight.lifestyle.space import fit_mixture
-from retail_insight.lifestyle.taste import ChoiceTable, choice_loss, count_choices, fit_shapes, shrunken_index
+from retail_insight.lifestyle.space import TasteSpace, fit_mixture
+from retail_insight.lifestyle.taste import (
+    ChoiceTable,
+    choice_loss,
+    count_choices,
+    customer_position,
+    fit_shapes,
+    shrunken_index,
+)
+from retail_insight.timing import check_summary
 
 DATA = os.environ.get("RETAIL_INSIGHT_DATA")
 
@@ -268,3 +279,20 @@ def test_choices_by_product_of_online_retail_equal_pandas(online):
     obvious = log.groupby(["customer_id", "product_id"])["transaction_id"].nunique()
     ours = count_choices(online, "product_id").set_index(["customer_id", "product_id"])["n"]
     pd.testing.assert_series_equal(ours, obvious, check_dtype=False, check_names=False)
+
+
+def test_an_unknown_customer_is_named_by_the_plain_number():
+    "A NumPy id, as a table of integers gives it, reads like the number in the shop's own files."
+    known = pd.DataFrame(index=pd.Index([1, 2], name="customer_id"))
+    unknown, day = np.int64(7), "2024-05-31"
+    asked = {
+        "customer 7 has no choice": lambda: customer_position(known.index, unknown),
+        "customer 7 is not among the 2": lambda: facts_of(SimpleNamespace(frame=known, as_of=day), unknown),
+        "customer 7 is neither": lambda: Demographics.of(SimpleNamespace(known=known, features=known, as_of=day), unknown),
+        "product_id 7 is not among the 2": lambda: TasteSpace.similar_products(SimpleNamespace(by="product_id", dims=known.T), unknown)}
+    for said, ask in asked.items():
+        with pytest.raises(KeyError, match=said):
+            ask()
+    wrong = pd.DataFrame({"frequency": [1.0], "recency": [9.0], "age": [2.0]}, index=np.array([7]))
+    with pytest.raises(ValueError, match="first 7 with"):
+        check_summary(wrong)

@@ -338,7 +338,7 @@ class Demographics:
     def of(self, customer: Any) -> pd.DataFrame: # by attribute: `value, probability, status`
         "One customer. KeyError for somebody whom the shop does not know."
         if customer not in self.known.index and customer not in self.features.index:
-            raise KeyError(f"customer {customer!r} is neither in the customer table nor in the log up to {self.as_of}.")
+            raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} is neither in the customer table nor in the log up to {self.as_of}.")
         frame = self.to_frame()
         return frame[frame["customer_id"] == customer].drop(columns="customer_id").set_index("attribute")
 

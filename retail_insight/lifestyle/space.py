@@ -233,7 +233,7 @@ class TasteSpace:
     def similar_products(self, product: Any, n: int = 5) -> pd.Series:
         "The `n` items that the same tastes choose, by affinity. KeyError for one that nobody chose."
         if product not in self.dims.columns:
-            raise KeyError(f"{self.by} {product!r} is not among the {self.dims.shape[1]} in the space.")
+            raise KeyError(f"{self.by} {pd.Index([product]).tolist()[0]!r} is not among the {self.dims.shape[1]} in the space.")
         chosen = self.dims.mul(self.weights, axis=0).T * self.table.n.sum() + ITEM * self.weights
         of = chosen.div(chosen.sum(axis=1), axis=0)
         return neighbours(of.to_numpy(), of.index, int(of.index.get_indexer([product])[0]), n)

@@ -301,7 +301,7 @@ def customer_position(customers: pd.Index, customer: Any) -> int:
     "Where a customer stands. KeyError with the reason if they do not."
     found = customers.get_indexer(pd.Index([customer]))[0]
     if found < 0:
-        raise KeyError(f"customer {customer!r} has no choice among the {len(customers)} customers up to this day.")
+        raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} has no choice among the {len(customers)} customers up to this day.")
     return int(found)
 
 def taste_index(
