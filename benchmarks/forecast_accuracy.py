@@ -17,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +28,12 @@ from retail_insight.contract import load_shop
 from retail_insight.demand import UNIT_GOODS, Demand, add_closures, add_covariates, build_demand
 from retail_insight.forecast.boost import Boost
 from retail_insight.forecast.combine import Combined
-from retail_insight.forecast.conformal import Past, kinds_of_day
+from retail_insight.forecast.conformal import ConformalResults, Past, kinds_of_day
 from retail_insight.forecast.core import DECILES
 from retail_insight.forecast.features import Lessons, lessons_of
 from retail_insight.forecast.glm import TERMS, GlobalGLM, LiftModel, design, fit_glm, terms_in
 from retail_insight.forecast.single import SARIMAX
+from retail_insight.scoring import paired_bootstrap
 
 PANELS = {"products": ("products_weekly", ["product_id"], "W", .370), "categories": ("categories_weekly", ["category"], "W", .156),
           "stores": ("store_categories_weekly", ["store_id", "category"], "W", .484), "categories daily": ("categories_daily", ["category"], "D", .288),
@@ -64,6 +65,21 @@ def means(models: list, told: Lessons) -> list[np.ndarray]: # steps x series eac
     return [model.expected(told) if isinstance(model, Boost) else model.fit_lessons(told).mean(told.grid.steps) for model in models]
 
 
+def members_alone(name: str, demand: Demand, models: list, said: dict[int, list[np.ndarray]], steps: int) -> Iterator[dict]:
+    "What each member misses by itself beside their combination, and whether that is worse than the best of them by more than chance."
+    units, judged_at = demand.values().T, JUDGED[demand.freq]
+    ahead = np.array(judged_at)[:, None] + np.arange(1, steps + 1)
+    together = np.stack([combined_at(demand, models, said, range(len(models)), steps, o).mean(steps) for o in judged_at])
+    miss = [np.abs(units[ahead] - mean).sum(axis=(0, 1)) for mean in (together, *(np.stack([said[o][i] for o in judged_at]) for i in range(len(models))))]
+    sold = units[ahead].sum()
+    for model, lost in zip(models, miss[1:], strict=True):
+        yield exact(f"{name}, {model.name} by itself: WAPE", lost.sum() / sold, "share", "") | {"peer": round(float(miss[0].sum() / sold), 4), "peer_name": "all four together"}
+    best = min(miss[1:], key=np.sum)
+    apart = paired_bootstrap(miss[0], best, group=np.arange(len(best)), repeats=1000, alpha=.05, seed=0)
+    for end in ("difference", "lower", "upper"):
+        yield exact(f"{name}, all four less the best of them: WAPE, {end}", apart[end] * len(best) / sold, "share, 95% interval over series", "at most 0" if end == "lower" else "")
+
+
 def losses(results, came: np.ndarray, seen: np.ndarray, steps: int) -> dict[str, float]:
     "Sums of absolute and quantile misses, RMSSE and coverage of one origin."
     mean, quantiles, ends = results.mean(steps), results.quantiles(steps, DECILES), results.interval(steps)
@@ -75,18 +91,19 @@ def losses(results, came: np.ndarray, seen: np.ndarray, steps: int) -> dict[str,
             "inside": ((came >= ends[0]) & (came <= ends[1])).mean()}
 
 
+def combined_at(demand: Demand, models: list, said: dict[int, list[np.ndarray]], which: Sequence[int], steps: int, origin: int) -> ConformalResults:
+    "The combination of some members at an origin, from what they said there and before."
+    units, kinds, before = demand.values().T, kinds_of_day(demand, steps), [b for b in said if b < origin]
+    ahead = np.array(before)[:, None] + np.arange(1, steps + 1)
+    pasts = [Past(np.stack([said[b][i] for b in before]), units[ahead], None if kinds is None else kinds[ahead]) for i in which]
+    return Combined([models[i] for i in which], steps=steps).put_together(demand.until(demand.periods[origin]), pasts, [said[origin][i] for i in which])
+
+
 def judged(demand: Demand, models: list, said: dict[int, list[np.ndarray]], which: list[int], steps: int) -> pd.DataFrame: # a row an origin
     "Losses of the combination of some members."
-    periods, units, found, kinds = demand.periods, demand.values().T, [], kinds_of_day(demand, steps)
-    left = 1 - demand.closed_share().T
+    units, left = demand.values().T, 1 - demand.closed_share().T
     said = {o: [mean * left[o + 1:o + 1 + steps] for mean in means] for o, means in said.items()}
-    for o in JUDGED[demand.freq]:
-        before = [b for b in said if b < o]
-        ahead = np.array(before)[:, None] + np.arange(1, steps + 1)
-        pasts = [Past(np.stack([said[b][i] for b in before]), units[ahead], None if kinds is None else kinds[ahead]) for i in which]
-        results = Combined([models[i] for i in which], steps=steps).put_together(demand.until(periods[o]), pasts, [said[o][i] for i in which])
-        found.append(losses(results, units[o + 1:o + 1 + steps], units[:o + 1], steps))
-    return pd.DataFrame(found)
+    return pd.DataFrame([losses(combined_at(demand, models, said, which, steps, o), units[o + 1:o + 1 + steps], units[:o + 1], steps) for o in JUDGED[demand.freq]])
 
 
 def origins_of(freq: str, steps: int) -> list[int]: # rows: the last period of training
@@ -106,6 +123,7 @@ def accuracy(shop, name: str) -> Iterator[dict]:
         said[o] = means(models, lessons_of(demand.until(periods[o]), steps, groups=groups, rows=120_000 if steps > 4 else 200_000))
         print(f"{name}, origin {o + 1}: {time.process_time() - began:.0f} CPU s", file=sys.stderr)
     yield from scored(name, demand, models, said, steps)
+    yield from members_alone(name, demand, models, said, steps)
     yield row(f"{name}: covariates built; with every fit and forecast", built, "CPU s", "", time.process_time() - began, "all of it")
 
 
