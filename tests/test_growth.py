@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -273,6 +274,36 @@ def test_what_an_older_version_left_is_loaded_afresh(tmp_path):
         path.write_bytes(content)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
         assert done.stdout.strip() == str(count), done.stderr[-1500:]
+
+
+def test_threads_that_load_and_grow_one_shop_do_not_meet(tmp_path):
+    "Each has a file of its own until it is whole; what a killed load left is in nobody's way."
+    LOG.iloc[:100].to_parquet(tmp_path / "log.parquet")
+    LOG.iloc[100:].to_parquet(tmp_path / "rest.parquet")
+    before = os.umask(0o022)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            shops = list(pool.map(lambda _: load_shop(tmp_path / "log.parquet", timestamps="local"), range(8)))
+            left = shops[0].path.with_name(f"{shops[0].path.name}.{os.getpid()}.new")
+            left.write_bytes(b"half a shop")
+            grown = list(pool.map(lambda n: append(shops[0], tmp_path / "rest.parquet", to=tmp_path / f"grown{n}.duckdb").path, range(4)))
+        assert os.umask(0o022) == 0o022, "a load changed the process's rights of new files"
+    finally:
+        os.umask(before)
+    assert {s.path for s in shops} == {shops[0].path} and len(set(grown)) == 4
+    assert [len(open_shop(p).query("FROM transactions")) for p in (shops[0].path, *grown)] == [100] + 4 * [len(LOG)]
+    files = sorted(p.name for p in (tmp_path / "cache").iterdir() if p.is_file())
+    assert files == sorted([shops[0].path.name, left.name]) and not list(tmp_path.rglob("*.new/*"))
+
+
+def test_what_is_odd_is_shown_by_the_same_row_in_every_load():
+    "DuckDB's threads give groups in any order; the first offender is the first of the table."
+    offers = pd.DataFrame({"product_id": [f"p{i % 4000}" for i in range(12_000)], "start_date": pd.Timestamp("2024-01-01"), "end_date": pd.Timestamp("2024-01-07")})
+    loads = [load_shop({"transactions": LOG, "promotions": offers}, timestamps="local") for _ in range(3)]
+    assert {s.findings.set_index("rule").loc["repeated_promotion", "first"] for s in loads} == {"product p0"}
+    for other in loads[1:]:
+        pd.testing.assert_frame_equal(other.tables(), loads[0].tables())
+        pd.testing.assert_frame_equal(check_shop(other), check_shop(loads[0]))
 
 
 def test_shops_are_their_owners():

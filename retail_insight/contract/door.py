@@ -268,7 +268,7 @@ def find_repeats(con: duckdb.DuckDBPyConnection, given: set[str]) -> list[pd.Dat
     if "promotions" not in given:
         return []
     total, keys = run(con, "SELECT count(*) FROM promotions")[0][0], run(con, DIFFERENT)[0][0]
-    twice = f"SELECT product_id FROM promotions WHERE rowid < $1 GROUP BY {PROMOTION_KEY} HAVING count(*) > 1 LIMIT 1"
+    twice = f"SELECT product_id FROM promotions WHERE rowid < $1 GROUP BY {PROMOTION_KEY} HAVING count(*) > 1 ORDER BY min(rowid) LIMIT 1" # the first in the table, whatever order the groups come in
     first = keys < total and (run(con, twice, [1_000_000]) or run(con, twice, [total]))
     remedy = "reduce promotions to one row a key before joining, or lines are doubled"
     first_row = f"product {first[0][0]}" if first else None

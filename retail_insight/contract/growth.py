@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SETTLED', 'ASIDE', 'QUOTES', 'mapping_for', 'columns_of', 'join_rows', 'known_bands', 'join_bands', 'join_door',
            'odd_rows', 'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'grown_key', 'append',
-           'spellings_of', 'forget_rows', 'forget_person', 'still_held', 'erase']
+           'spellings_of', 'forget_rows', 'forget_person', 'still_held', 'copied', 'erase']
 
 # %% ../../nbs/00f_growth.ipynb #5b70c210
 import hashlib
@@ -13,7 +13,8 @@ import json
 import os
 import re
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import pandas as pd
 from .door import digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
 from .incoming import band_order
-from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, open_shop, owners_only
+from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, folder_beside, open_shop, put_in_place
 from .sources import open_source
 from .tables import TABLES, ContractError, log
 
@@ -119,7 +120,7 @@ def join_checks(con: duckdb.DuckDBPyConnection, odd: pd.DataFrame, whole: set[st
     run(con, """CREATE TEMP TABLE checks AS WITH sides AS (FROM (SELECT *, 0 AS side FROM old.door.checks o WHERE NOT EXISTS (FROM "checks.new" n WHERE n.all AND n."table" = o."table" AND n.rule = o.rule))
                 UNION ALL SELECT "table", rule, severity, count, total, first, remedy, 1 FROM "checks.new")
                 SELECT "table", rule, severity, sum(count)::BIGINT AS count, sum(total)::BIGINT AS total, first(first ORDER BY side) FILTER (first IS NOT NULL) AS first,
-                first(remedy ORDER BY side) AS remedy FROM sides GROUP BY "table", rule, severity""")
+                first(remedy ORDER BY side) AS remedy FROM sides GROUP BY "table", rule, severity ORDER BY min(side), "table", rule""")
     run(con, "UPDATE checks SET count = c.n, total = c.n FROM (SELECT count(hour) AS n FROM old.transactions) c WHERE rule = 'no_time_zone'")
     run(con, "UPDATE checks SET total = t.rows_in FROM old.door.tables t WHERE t.\"table\" = checks.\"table\" AND rule IN ('ragged_record', 'unclosed_quote', 'undecodable_record', 'null_byte')")
     run(con, "CREATE OR REPLACE TABLE old.door.checks AS FROM checks; DROP TABLE checks")
@@ -166,19 +167,16 @@ def join_tables(con: duckdb.DuckDBPyConnection, source: Source) -> None:
 # %% ../../nbs/00f_growth.ipynb #6cd0380b
 def join(before: Path, source: Source, path: Path) -> None:
     "Write the grown shop beside its place, then put it there in one step."
-    beside, rows = (path.with_name(f"{path.name}.{os.getpid()}.{end}") for end in ("new", "rows"))
     try:
-        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con:
-            shutil.copyfile(before, beside)
-            run(con, f"ATTACH {literal(rows)} AS fresh; ATTACH {literal(beside)} AS old; USE fresh")
-            join_tables(con, source)
-            run(con, "USE memory; CHECKPOINT old; DETACH old; DETACH fresh")
-        os.replace(beside, path)
+        with folder_beside(path) as room:
+            with closing(duckdb.connect(config=engine_settings())) as con:
+                shutil.copyfile(before, room / "shop.duckdb")
+                run(con, f"ATTACH {literal(room / 'rows.duckdb')} AS fresh; ATTACH {literal(room / 'shop.duckdb')} AS old; USE fresh")
+                join_tables(con, source)
+                run(con, "USE memory; CHECKPOINT old; DETACH old; DETACH fresh")
+            put_in_place(room / "shop.duckdb", path)
     except (OSError, duckdb.Error) as error:
         raise cannot_write(path, error) from None
-    finally:
-        for left in (beside, rows, *(p.with_name(p.name + ".wal") for p in (beside, rows))):
-            left.unlink(missing_ok=True)
     close_shop(path)
 
 # %% ../../nbs/00f_growth.ipynb #8a6ff491
@@ -261,28 +259,33 @@ def still_held(path: Path, customer: str) -> list[str]: # names of files
             holding.append(f"{other.name} (cannot be read: {str(error).splitlines()[0][:80]})")
     return holding
 
+# %% ../../nbs/00f_growth.ipynb #961df656
+@contextmanager
+def copied(path: Path, new: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    "A shop's file written anew; the copy is open as `fresh` and is complete at the end."
+    with closing(duckdb.connect(config=engine_settings())) as con:
+        run(con, f"ATTACH {literal(path)} AS old (READ_ONLY); ATTACH {literal(new)} AS fresh; COPY FROM DATABASE old TO fresh; DETACH old; USE fresh")
+        yield con
+        run(con, "CHECKPOINT fresh; USE memory; DETACH fresh")
+
 # %% ../../nbs/00f_growth.ipynb #7f1613ca
 def erase(
     shop: Shop,
     customer_id: Any, # as it stands in the shop's tables
 ) -> pd.DataFrame:    # `table, rows`: how many rows were removed, and from where
     "Remove a person from a shop's file, and say which other shops of the cache still know them. ValueError if this one does not."
-    path, beside = shop.path, shop.path.with_name(f"{shop.path.name}.{os.getpid()}.new")
+    path = shop.path
     try:
-        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con:
-            run(con, f"ATTACH {literal(path)} AS old (READ_ONLY); ATTACH {literal(beside)} AS fresh; COPY FROM DATABASE old TO fresh; DETACH old; USE fresh")
-            gone = forget_person(con, str(customer_id))
-            if not gone["rows"].sum():
-                raise ValueError(f"customer {str(customer_id)!r} is not in {shop.name}: 0 rows. Give the number as it stands in customer_id.")
-            run(con, "CHECKPOINT fresh; USE memory; DETACH fresh")
-        with owners_only(), closing(duckdb.connect(config=engine_settings())) as con: # once more, since deleted rows are still among the bytes
-            run(con, f"ATTACH {literal(beside)} AS old (READ_ONLY); ATTACH {literal(str(beside) + '.2')} AS fresh; COPY FROM DATABASE old TO fresh; CHECKPOINT fresh; DETACH old; DETACH fresh")
-        os.replace(str(beside) + ".2", path)
+        with folder_beside(path) as room:
+            with copied(path, room / "less.duckdb") as con:
+                gone = forget_person(con, str(customer_id))
+                if not gone["rows"].sum():
+                    raise ValueError(f"customer {str(customer_id)!r} is not in {shop.name}: 0 rows. Give the number as it stands in customer_id.")
+            with copied(room / "less.duckdb", room / "shop.duckdb"): # once more, since deleted rows are still among the bytes
+                pass
+            put_in_place(room / "shop.duckdb", path)
     except (OSError, duckdb.Error) as error:
         raise cannot_write(path, error) from None
-    finally:
-        for end in ("", ".wal", ".2", ".2.wal"):
-            Path(str(beside) + end).unlink(missing_ok=True)
     close_shop(path)
     if held := still_held(path, str(customer_id)):
         log.warning("the person still stands in other shops of the cache (%d, first %s): erase there too, or clear them", len(held), held[0])
