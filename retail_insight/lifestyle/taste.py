@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LABELS', 'BANDS', 'LINES', 'LARGE', 'FEW_BUYERS', 'item_sql', 'told_by', 'item_names', 'count_choices',
            'choice_loglike', 'shrunken_index', 'ChoiceTable', 'choice_table', 'shape_slope', 'large_slope',
-           'fit_shapes', 'plot_tastes', 'TasteIndex', 'customer_position', 'taste_index', 'choice_loss']
+           'fit_shapes', 'plot_tastes', 'TasteMatrix', 'customer_position', 'TasteIndex', 'taste_index', 'choice_loss']
 
 # %% ../../nbs/04a_taste.ipynb #fa27aa46
 from collections.abc import Sequence
@@ -237,32 +237,16 @@ def plot_tastes(
     ax.legend(frameon=False, loc="lower right", fontsize=8)
     return ax
 
-# %% ../../nbs/04a_taste.ipynb #c7a3eb1b
+# %% ../../nbs/04a_taste.ipynb #847bd5e5
 @dataclass(frozen=True, eq=False)
-class TasteIndex:
-    """Tastes of customers for items as an index, 100 = everybody, shrunken by empirical Bayes.
-
-    `items` has a row an item: its share of all choices, buyers, choices, and the shape of tastes for it (small: people
-    differ). Rows of `to_frame()` are items that a customer has chosen; `of(customer)` and `matrix()` hold the others too."""
+class TasteMatrix:
+    "What customers chose and how tastes differ, and the index of everybody for everything."
     table: ChoiceTable
     items: pd.DataFrame
     by: str
     unknown: float  # share of the choices that have no item and are left out
     alpha: float    # intervals hold `1 - alpha`
     as_of: date
-
-    @cached_property
-    def frame(self) -> pd.DataFrame:
-        "A row a customer and item that they chose: `n, expected, raw, index, lower, upper`."
-        t = self.table
-        values = shrunken_index(t.n.astype(int), t.expected, self.items["shape"].to_numpy()[t.col], self.alpha, t.total[t.row])
-        values.insert(0, "customer_id", t.customers[t.row])
-        values.insert(1, self.by, t.items[t.col])
-        return values
-
-    def to_frame(self) -> pd.DataFrame:
-        "A copy of `frame`."
-        return self.frame.copy()
 
     def dense(self) -> np.ndarray:
         "Choices, customers by items."
@@ -279,6 +263,35 @@ class TasteIndex:
         "What each customer's next choice will be: probabilities over the items."
         each = self.matrix() * self.table.share
         return each.div(each.sum(axis=1), axis=0)
+
+# %% ../../nbs/04a_taste.ipynb #39c4047c
+def customer_position(customers: pd.Index, customer: Any) -> int:
+    "Where a customer stands. KeyError with the reason if they do not."
+    found = customers.get_indexer(pd.Index([customer]))[0]
+    if found < 0:
+        raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} has no choice among the {len(customers)} customers up to this day.")
+    return int(found)
+
+# %% ../../nbs/04a_taste.ipynb #71787fdc
+@dataclass(frozen=True, eq=False)
+class TasteIndex(TasteMatrix):
+    """Tastes of customers for items as an index, 100 = everybody, shrunken by empirical Bayes.
+
+    `items` has a row an item: its share of all choices, buyers, choices, and the shape of tastes for it (small: people
+    differ). Rows of `to_frame()` are items that a customer has chosen; `of(customer)` and `matrix()` hold the others too."""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        "A row a customer and item that they chose: `n, expected, raw, index, lower, upper`."
+        t = self.table
+        values = shrunken_index(t.n.astype(int), t.expected, self.items["shape"].to_numpy()[t.col], self.alpha, t.total[t.row])
+        values.insert(0, "customer_id", t.customers[t.row])
+        values.insert(1, self.by, t.items[t.col])
+        return values
+
+    def to_frame(self) -> pd.DataFrame:
+        "A copy of `frame`."
+        return self.frame.copy()
 
     def of(self, customer: Any) -> pd.DataFrame:
         "One customer's tastes for every item, the strongest first. KeyError for a customer without choices."
@@ -297,13 +310,6 @@ class TasteIndex:
         return plot_tastes(self.of(customer), self.alpha, top, ax)
 
 # %% ../../nbs/04a_taste.ipynb #99f30fb2
-def customer_position(customers: pd.Index, customer: Any) -> int:
-    "Where a customer stands. KeyError with the reason if they do not."
-    found = customers.get_indexer(pd.Index([customer]))[0]
-    if found < 0:
-        raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} has no choice among the {len(customers)} customers up to this day.")
-    return int(found)
-
 def taste_index(
     shop: Shop,
     by: str = "category",            # a column of the products, "product_id", "price_band" or "label"
