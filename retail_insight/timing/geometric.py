@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from .fitting import Rows, TimingModel, add_gamma_part, by_logs, compiled, gamma_ratio
+from .fitting import TimingModel, add_gamma_part, gamma_ratio
+from .search import Rows, by_logs, compiled
 
 # %% ../../nbs/05b_geometric.ipynb #783e147f
 @compiled

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from .fitting import Rows, TimingModel, add_gamma_part, compiled
+from .fitting import TimingModel, add_gamma_part
+from .search import Rows, compiled
 
 # %% ../../nbs/05c_pareto.ipynb #ca8a03c8
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)

@@ -23,9 +23,10 @@ from matplotlib.axes import Axes
 from scipy import special, stats
 from statsmodels.iolib.summary2 import Summary
 
-from .fitting import Rows, TimingModel, TimingResults, check_alpha, check_summary, compiled, distinct_rows
+from .fitting import TimingModel, TimingResults, check_alpha, check_summary
 from .geometric import BGNBD
 from .pareto import ParetoNBD
+from .search import Rows, compiled, distinct_rows
 from .summary import days_of
 from .varying import VaryingParetoNBD, ahead_of
 

@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from ..contract import Shop, resolve_as_of
-from .fitting import Rows, TimingResults, add_gamma_part, check_alpha, check_horizon, check_summary, check_weights, compiled, design, with_ends
+from .fitting import TimingResults, add_gamma_part, check_alpha, check_horizon, check_summary, check_weights, design, with_ends
 from .pareto import ParetoNBD, add_hazard_part, gauss_rules, time_left
+from .search import Rows, compiled
 from .summary import DAYS, days_of
 
 # %% ../../nbs/05d_varying.ipynb #4933f819
