@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from .fitting import TimingModel, TimingResults
-from .search import Rows
+from .optimum import Rows
 
 # %% ../../nbs/05f_discrete.ipynb #696b400a
 def beta_ratio(a: np.ndarray, b: np.ndarray, u: Any, v: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]: # value; (a, b); (aa, ab, bb) in the last axis

@@ -24,7 +24,7 @@ from scipy import stats
 from statsmodels.iolib.summary2 import Summary
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from .search import Evaluated, Rows, by_logs, compiled, distinct_rows, maximise, newton_step
+from .optimum import Evaluated, Rows, by_logs, compiled, distinct_rows, maximise, newton_step
 
 # %% ../../nbs/05a_fitting.ipynb #9e99bf53
 RULES: dict[str, tuple[str, Callable[[dict[str, np.ndarray]], np.ndarray]]] = {

@@ -15,7 +15,7 @@ import pandas as pd
 from scipy import special
 
 from .fitting import TimingModel, add_gamma_part, gamma_ratio
-from .search import Rows, by_logs, compiled
+from .optimum import Rows, by_logs, compiled
 
 # %% ../../nbs/05b_geometric.ipynb #783e147f
 @compiled

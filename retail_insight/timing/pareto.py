@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from .fitting import TimingModel, add_gamma_part
-from .search import Rows, compiled
+from .optimum import Rows, compiled
 
 # %% ../../nbs/05c_pareto.ipynb #ca8a03c8
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(32)

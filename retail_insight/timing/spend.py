@@ -26,7 +26,7 @@ from statsmodels.iolib.summary2 import Summary
 from .fitting import TimingModel, TimingResults, check_alpha, check_summary
 from .geometric import BGNBD
 from .pareto import ParetoNBD
-from .search import Rows, compiled, distinct_rows
+from .optimum import Rows, compiled, distinct_rows
 from .summary import days_of
 from .varying import VaryingParetoNBD, ahead_of
 

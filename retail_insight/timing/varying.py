@@ -22,7 +22,7 @@ import pandas as pd
 from ..contract import Shop, resolve_as_of
 from .fitting import TimingResults, add_gamma_part, check_alpha, check_horizon, check_summary, check_weights, design, with_ends
 from .pareto import ParetoNBD, add_hazard_part, gauss_rules, time_left
-from .search import Rows, compiled
+from .optimum import Rows, compiled
 from .summary import DAYS, days_of
 
 # %% ../../nbs/05d_varying.ipynb #4933f819
