@@ -68,25 +68,34 @@ def means(models: list, told: Lessons) -> list[np.ndarray]: # steps x series eac
 def members_alone(name: str, demand: Demand, models: list, said: dict[int, list[np.ndarray]], steps: int) -> Iterator[dict]:
     "What each member misses by itself beside their combination, and whether that is worse than the best of them by more than chance."
     units, judged_at = demand.values().T, JUDGED[demand.freq]
-    ahead = np.array(judged_at)[:, None] + np.arange(1, steps + 1)
-    together = np.stack([combined_at(demand, models, said, range(len(models)), steps, o).mean(steps) for o in judged_at])
-    miss = [np.abs(units[ahead] - mean).sum(axis=(0, 1)) for mean in (together, *(np.stack([said[o][i] for o in judged_at]) for i in range(len(models))))]
-    sold = units[ahead].sum()
-    for model, lost in zip(models, miss[1:], strict=True):
-        yield exact(f"{name}, {model.name} by itself: WAPE", lost.sum() / sold, "share", "") | {"peer": round(float(miss[0].sum() / sold), 4), "peer_name": "all four together"}
-    best = min(miss[1:], key=np.sum)
-    apart = paired_bootstrap(miss[0], best, group=np.arange(len(best)), repeats=1000, alpha=.05, seed=0)
-    for end in ("difference", "lower", "upper"):
-        yield exact(f"{name}, all four less the best of them: WAPE, {end}", apart[end] * len(best) / sold, "share, 95% interval over series", "at most 0" if end == "lower" else "")
+    spans = [slice(o + 1, o + 1 + steps) for o in judged_at]
+    together = [combined_at(demand, models, said, range(len(models)), steps, o).mean(steps) for o in judged_at]
+    means = [together, *([said[o][i] for o in judged_at] for i in range(len(models)))]
+    miss = [sum(np.abs(units[span] - mean).sum(axis=0) for span, mean in zip(spans, all_of_it, strict=True)) for all_of_it in means]
+    root = [np.mean([rmsse(mean, units[span], units[:span.start]) for span, mean in zip(spans, all_of_it, strict=True)], axis=0) for all_of_it in means]
+    sold = sum(units[span].sum() for span in spans)
+    for model, lost, scaled in zip(models, miss[1:], root[1:], strict=True):
+        for kind, mine, all_four in (("WAPE", lost.sum() / sold, miss[0].sum() / sold), ("RMSSE", np.nanmean(scaled), np.nanmean(root[0]))):
+            yield exact(f"{name}, {model.name} by itself: {kind}", mine, "share" if kind == "WAPE" else "ratio", "") | {"peer": round(float(all_four), 4), "peer_name": "all four together"}
+    best = 1 + int(np.argmin([lost.sum() for lost in miss[1:]]))
+    for kind, by_series, unit in (("WAPE", [lost * len(lost) / sold for lost in miss], "share"), ("RMSSE", root, "ratio")):
+        fine = np.isfinite(by_series[0])
+        apart = paired_bootstrap(by_series[0][fine], by_series[best][fine], group=np.arange(fine.sum()), repeats=1000, alpha=.05, seed=0)
+        for end in ("difference", "lower", "upper"):
+            yield exact(f"{name}, all four less the best of them: {kind}, {end}", apart[end], f"{unit}, 95% interval over series", "at most 0" if (kind, end) == ("WAPE", "lower") else "")
+
+
+def rmsse(mean: np.ndarray, came: np.ndarray, seen: np.ndarray) -> np.ndarray: # by series, nan where it never changed
+    "Root mean square miss over that of the last value, one step ahead."
+    scale = np.sqrt((np.diff(seen, axis=0) ** 2).mean(axis=0))
+    return np.sqrt(((came - mean) ** 2).mean(axis=0)) / np.where(scale > 0, scale, np.nan)
 
 
 def losses(results, came: np.ndarray, seen: np.ndarray, steps: int) -> dict[str, float]:
     "Sums of absolute and quantile misses, RMSSE and coverage of one origin."
     mean, quantiles, ends = results.mean(steps), results.quantiles(steps, DECILES), results.interval(steps)
-    scale = np.sqrt((np.diff(seen, axis=0) ** 2).mean(axis=0))
-    root = np.sqrt(((came - mean) ** 2).mean(axis=0))
     level = DECILES[:, None, None]
-    return {"miss": np.abs(came - mean).sum(), "units": came.sum(), "rmsse": (root[scale > 0] / scale[scale > 0]).mean(),
+    return {"miss": np.abs(came - mean).sum(), "units": came.sum(), "rmsse": np.nanmean(rmsse(mean, came, seen)),
             "crps": 2 * np.maximum(level * (came - quantiles), (level - 1) * (came - quantiles)).mean() * came.size,
             "inside": ((came >= ends[0]) & (came <= ends[1])).mean()}
 

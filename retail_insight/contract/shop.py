@@ -330,4 +330,7 @@ def clear_cache(
     for file in gone["file"]:
         close_shop(path := cache_folder() / file)
         path.unlink(missing_ok=True)
+    for room in cache_folder().glob("*.new"): # of loads that did not end
+        if not any(p.is_file() for p in room.rglob("*")):
+            shutil.rmtree(room, ignore_errors=True)
     return gone.reset_index(drop=True)
