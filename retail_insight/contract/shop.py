@@ -101,7 +101,7 @@ class ShopFile:
 
     def tables(self) -> pd.DataFrame:
         "Rows in, accepted and rejected, table by table."
-        return self.query("FROM door.tables ORDER BY rowid")
+        return self.query("FROM door.tables")
 
     def columns(self, table: str) -> list[str]:
         "Contract columns and attributes that the source gave."
@@ -138,7 +138,7 @@ class Shop(ShopFile):
     @property
     def files(self) -> pd.DataFrame:
         "How each text file was read: `source, file, encoding, delimiter, quote, records, unreadable, blank, said`."
-        return self.query("FROM door.files ORDER BY rowid")
+        return self.query("FROM door.files")
 
     @property
     def findings(self) -> pd.DataFrame:
@@ -177,7 +177,7 @@ def check_shop(
     shop: Shop,
 ) -> pd.DataFrame: # `table, rule, severity, count, total, first, remedy`; rules that nothing broke have count 0
     "Every check that was made at the door, with how many rows of how many broke it and the first that did."
-    return shop.query("FROM door.checks ORDER BY rowid")
+    return shop.query("FROM door.checks")
 
 # %% ../../nbs/00e_shop.ipynb #f7f33aa2
 def resolve_as_of(
