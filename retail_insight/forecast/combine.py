@@ -73,8 +73,7 @@ def weighted(means: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray: # 
 # %% ../../nbs/09j_combine.ipynb #75ef3a67
 def missed(past: Past) -> tuple[np.ndarray, np.ndarray]: # by series, units: mean absolute miss, root mean square
     "What each series missed over all past cells that were forecast and seen."
-    fine = past.kept()
-    miss = fine.mean - fine.units
+    miss = past.mean - past.units
     return np.nanmean(np.abs(miss), axis=(0, 1)), np.sqrt(np.nanmean(miss ** 2, axis=(0, 1)))
 
 def together(pasts: Sequence[Past], weights: np.ndarray) -> Past:

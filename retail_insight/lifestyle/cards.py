@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from ..contract import ContractError, Shop
 from .pattern import PatternResults, consumption_pattern, many
 from .segments import Segments, lifestyle_segments
-from .taste import TasteIndex, item_names, plot_tastes, taste_index, told_by
+from .taste import TasteIndex, item_names, plain_id, plot_tastes, taste_index, told_by
 from ..profile import Profiles, build_profiles, segment_index
 from ..profile.segments import index_table
 
@@ -71,7 +71,7 @@ def facts_of(
     "A customer's first tier in words. KeyError for somebody who is not in the profiles."
     frame = profiles.frame
     if customer not in frame.index:
-        raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} is not among the {len(frame)} of these profiles, as of {profiles.as_of}.")
+        raise KeyError(f"customer {plain_id(customer)!r} is not among the {len(frame)} of these profiles, as of {profiles.as_of}.")
     mine = frame.loc[customer]
     told = {block: [(label, worded(mine[c], kind), "" if kind in ("date", "text") or c in "RFM" else worded(frame[c].astype(float).median(), kind))
                     for c, label, kind in facts if c in frame and frame[c].notna().any()] for block, facts in FACTS.items()}

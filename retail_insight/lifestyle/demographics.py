@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from ..contract import TABLES, ContractError, Shop, resolve_as_of
 from .pattern import consumption_pattern, many
 from .segments import require_scores
-from .taste import TasteIndex, choice_table, count_choices, fit_shapes, told_by
+from .taste import TasteIndex, choice_table, count_choices, fit_shapes, plain_id, told_by
 from ..profile import when_and_how_much
 from ..scoring import ece_floor, expected_calibration_error, paired_bootstrap, plot_calibration
 
@@ -338,7 +338,7 @@ class Demographics:
     def of(self, customer: Any) -> pd.DataFrame: # by attribute: `value, probability, status`
         "One customer. KeyError for somebody whom the shop does not know."
         if customer not in self.known.index and customer not in self.features.index:
-            raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} is neither in the customer table nor in the log up to {self.as_of}.")
+            raise KeyError(f"customer {plain_id(customer)!r} is neither in the customer table nor in the log up to {self.as_of}.")
         frame = self.to_frame()
         return frame[frame["customer_id"] == customer].drop(columns="customer_id").set_index("attribute")
 

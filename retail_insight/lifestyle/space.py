@@ -22,7 +22,7 @@ from scipy.special import gammaln
 from threadpoolctl import threadpool_limits
 
 from ..contract import ContractError, Shop, resolve_as_of
-from .taste import ChoiceTable, TasteIndex, choice_table, count_choices, customer_position, fit_shapes, item_names
+from .taste import ChoiceTable, TasteIndex, choice_table, count_choices, customer_position, fit_shapes, item_names, plain_id
 
 # %% ../../nbs/04b_space.ipynb #c998a266
 OWN, DIMENSION, ITEM = 10., 5., 50. # choices that each customer, dimension and item brings along
@@ -233,7 +233,7 @@ class TasteSpace:
     def similar_products(self, product: Any, n: int = 5) -> pd.Series:
         "The `n` items that the same tastes choose, by affinity. KeyError for one that nobody chose."
         if product not in self.dims.columns:
-            raise KeyError(f"{self.by} {pd.Index([product]).tolist()[0]!r} is not among the {self.dims.shape[1]} in the space.")
+            raise KeyError(f"{self.by} {plain_id(product)!r} is not among the {self.dims.shape[1]} in the space.")
         chosen = self.dims.mul(self.weights, axis=0).T * self.table.n.sum() + ITEM * self.weights
         of = chosen.div(chosen.sum(axis=1), axis=0)
         return neighbours(of.to_numpy(), of.index, int(of.index.get_indexer([product])[0]), n)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['LABELS', 'BANDS', 'LINES', 'LARGE', 'FEW_BUYERS', 'item_sql', 'told_by', 'item_names', 'count_choices',
            'choice_loglike', 'shrunken_index', 'ChoiceTable', 'choice_table', 'shape_slope', 'large_slope',
-           'fit_shapes', 'plot_tastes', 'TasteMatrix', 'customer_position', 'TasteIndex', 'taste_index', 'choice_loss']
+           'fit_shapes', 'plot_tastes', 'TasteMatrix', 'plain_id', 'customer_position', 'TasteIndex', 'taste_index',
+           'choice_loss']
 
 # %% ../../nbs/04a_taste.ipynb #fa27aa46
 from collections.abc import Sequence
@@ -265,11 +266,15 @@ class TasteMatrix:
         return each.div(each.sum(axis=1), axis=0)
 
 # %% ../../nbs/04a_taste.ipynb #39c4047c
+def plain_id(value: Any) -> Any:
+    "An id as the shop's own files show it, also where it came as a NumPy number."
+    return pd.Index([value]).tolist()[0]
+
 def customer_position(customers: pd.Index, customer: Any) -> int:
     "Where a customer stands. KeyError with the reason if they do not."
     found = customers.get_indexer(pd.Index([customer]))[0]
     if found < 0:
-        raise KeyError(f"customer {pd.Index([customer]).tolist()[0]!r} has no choice among the {len(customers)} customers up to this day.")
+        raise KeyError(f"customer {plain_id(customer)!r} has no choice among the {len(customers)} customers up to this day.")
     return int(found)
 
 # %% ../../nbs/04a_taste.ipynb #71787fdc
