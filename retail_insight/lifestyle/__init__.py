@@ -1,5 +1,6 @@
 """The second tier: what a customer is like, in how they shop and what they choose."""
 
+from retail_insight.lifestyle.axes import LifestyleAxes, lifestyle_axes
 from retail_insight.lifestyle.demographics import Demographics, infer_demographics
 from retail_insight.lifestyle.cards import (
     Cards,
@@ -13,9 +14,7 @@ from retail_insight.lifestyle.cards import (
 )
 from retail_insight.lifestyle.pattern import PatternResults, consumption_pattern
 from retail_insight.lifestyle.segments import (
-    LifestyleAxes,
     Segments,
-    lifestyle_axes,
     lifestyle_segments,
     migration_table,
     stayed,

@@ -26,8 +26,8 @@ from statsmodels.miscmodels.ordinal_model import OrderedModel
 from threadpoolctl import threadpool_limits
 
 from ..contract import TABLES, ContractError, Shop, resolve_as_of
+from .axes import require_scores
 from .pattern import consumption_pattern, many
-from .segments import require_scores
 from .taste import TasteIndex, choice_table, count_choices, fit_shapes, plain_id, told_by
 from ..profile import when_and_how_much
 from ..scoring import ece_floor, expected_calibration_error, paired_bootstrap, plot_calibration

@@ -23,9 +23,10 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from ..contract import ContractError, Shop, resolve_as_of
+from .axes import LifestyleAxes, counted, lifestyle_axes, log_ratios, taste_shares
 from .demographics import RIDGE, band_probabilities, fit_bands, join_bands, known_demographics
 from .pattern import many
-from .segments import LifestyleAxes, Segments, counted, lifestyle_axes, lifestyle_segments, log_ratios, taste_shares
+from .segments import Segments, lifestyle_segments
 from .taste import ChoiceTable, count_choices, fit_shapes
 from ..profile import when_and_how_much
 from ..scoring import paired_bootstrap
