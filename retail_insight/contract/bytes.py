@@ -133,6 +133,7 @@ def write_field(data: Any, at: int, stop: int, skip: int, out: Any, to: int) -> 
     out[to] = 34
     return to + 1
 
+# %% ../../nbs/00b_bytes.ipynb #42d86e40
 @compiled
 def write_record(data: Any, at: int, stop: int, delimiter: int, quote: int, escape: int, out: Any, to: int) -> int:
     "One record with double quotes, and a line end."

@@ -5,13 +5,14 @@
 # %% auto #0
 __all__ = ['INTEGERS', 'FLOATS', 'MINOR_DIGITS', 'OFFSET', 'STEP', 'EARLIER', 'cast_sql', 'id_types', 'band_order',
            'column_expressions', 'missing_column', 'require_columns', 'one_row_a_key', 'Incoming', 'incoming',
-           'clock_sql', 'typed_query', 'keep_answer', 'count_values', 'find_places', 'key_text', 'lines_later',
-           'find_runs', 'number_lines', 'set_lines', 'lines_between']
+           'clock_sql', 'typed_query', 'keep_answer', 'count_values', 'key_text', 'find_places', 'lines_later',
+           'find_runs', 'lines_between', 'number_lines', 'set_lines', 'missing_remedy', 'door_rules']
 
 # %% ../../nbs/00c_incoming.ipynb #7df5fbc9
 import difflib
 import re
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 
 import duckdb
@@ -30,6 +31,7 @@ MINOR_DIGITS = dict.fromkeys(["JPY", "KRW", "CLP", "VND", "ISK"], 0) | dict.from
 
 OFFSET = r"([+-]\d\d(:?\d\d)?|[A-Za-z]+/[A-Za-z_/]+)$"
 
+# %% ../../nbs/00c_incoming.ipynb #692646f3
 def cast_sql(
     name: str, # a column expression
     have: str, # its DuckDB type
@@ -61,6 +63,7 @@ def id_types(
     kinds = {n: {have[n] for have in found.values() if n in have} for n in names}
     return {n: "BIGINT" if k and k <= INTEGERS | FLOATS else "VARCHAR" for n, k in kinds.items()}
 
+# %% ../../nbs/00c_incoming.ipynb #eabf460f
 def band_order(values: list[str]) -> list[str] | None: # bands from low to high, or None where no order shows
     "Bands in the order of their first number; 'Under 15K' comes before '15-24K'."
     first = {v: re.search(r"\d+(?:\.\d+)?", v.replace(",", "")) for v in values}
@@ -206,6 +209,7 @@ def keep_answer(con: duckdb.DuckDBPyConnection, item: Incoming) -> None:
         run(con, f"CREATE OR REPLACE TEMP TABLE {quoted('answer.' + item.table)} AS FROM {item.scan}")
         item.scan = quoted("answer." + item.table)
 
+# %% ../../nbs/00c_incoming.ipynb #ef62e8d1
 def count_values(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a query with one row for each key
     "What `one_row_a_key` says, from counts that are kept, so that they can grow with the log."
     key, table = KEYS[item.table][0], item.table
@@ -219,6 +223,11 @@ def count_values(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a que
         best = f"SELECT {key}, first(value ORDER BY n DESC, value) AS {c} FROM door.{name} WHERE value IS NOT NULL GROUP BY {key}"
         query += f" LEFT JOIN ({best}) USING ({key})" if c != key else ""
     return f"(SELECT * FROM (SELECT DISTINCT {key} FROM door.{quoted(f'values.{table}.{key}')}){query} ORDER BY {key})"
+
+# %% ../../nbs/00c_incoming.ipynb #2716bf5d
+def key_text(columns: list[str]) -> str: # SQL
+    "A row's key as one text, also of a row that was set aside, so that rows that come later find their place behind it."
+    return "[" + ", ".join(f"{c}::VARCHAR" for c in columns) + "]::VARCHAR"
 
 # %% ../../nbs/00c_incoming.ipynb #f4585c6f
 def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a table in the source's order, or nothing
@@ -238,10 +247,6 @@ def find_places(con: duckdb.DuckDBPyConnection, item: Incoming) -> str: # a tabl
             SELECT ({what} + coalesce(n, 0))::BIGINT AS {what} FROM mine POSITIONAL JOIN places LEFT JOIN older USING (key) ORDER BY nr""")
     return "places"
 
-def key_text(columns: list[str]) -> str: # SQL
-    "A row's key as one text, also of a row that was set aside, so that rows that come later find their place behind it."
-    return "[" + ", ".join(f"{c}::VARCHAR" for c in columns) + "]::VARCHAR"
-
 # %% ../../nbs/00c_incoming.ipynb #6bad3102
 STEP = 1 << 21 # rows that are numbered at a time, so that the changes fit into memory
 EARLIER = """SELECT nr, coalesce(sum(n) OVER (PARTITION BY transaction_id ORDER BY nr ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)::BIGINT AS earlier
@@ -252,6 +257,7 @@ def lines_later(item: Incoming, rules: list[tuple[str, str, str, str]]) -> bool:
     asked = any(re.search(r"\bline\b", predicate, re.I) for _, predicate, *_ in rules)
     return item.table == "transactions" and "line" not in item.columns and not item.before and not asked
 
+# %% ../../nbs/00c_incoming.ipynb #cca54819
 def find_runs(con: duckdb.DuckDBPyConnection) -> tuple[np.ndarray, np.ndarray]: # first row of each run, lines of its transaction before it
     "The runs of rows of one transaction, in a log that was just written."
     run(con, """CREATE OR REPLACE TEMP TABLE runs AS SELECT nr, transaction_id FROM (
@@ -261,6 +267,14 @@ def find_runs(con: duckdb.DuckDBPyConnection) -> tuple[np.ndarray, np.ndarray]: 
     run(con, "DROP TABLE runs")
     return found["nr"], found["earlier"]
 
+# %% ../../nbs/00c_incoming.ipynb #d8079c03
+def lines_between(starts: np.ndarray, earlier: np.ndarray, first: int, stop: int) -> np.ndarray:
+    "The line numbers of the rows from `first` to before `stop`."
+    low, high = np.searchsorted(starts, first, "right") - 1, np.searchsorted(starts, stop)
+    bounds = np.concatenate([[first], starts[low + 1:high], [stop]]) # of the runs that these rows are in
+    return np.arange(first, stop) + np.repeat(earlier[low:high] + 1 - starts[low:high], np.diff(bounds))
+
+# %% ../../nbs/00c_incoming.ipynb #ad81ee8b
 def number_lines(con: duckdb.DuckDBPyConnection) -> None:
     "Number the lines of each transaction of a log that was just written."
     (starts, earlier), total = find_runs(con), run(con, "SELECT count(*) FROM transactions")[0][0]
@@ -275,8 +289,30 @@ def set_lines(con: duckdb.DuckDBPyConnection, first: int, lines: np.ndarray) -> 
     run(con, f"UPDATE transactions SET line = line_of(rowid) WHERE rowid >= {first} AND rowid < {first + len(lines)}")
     con.remove_function("line_of")
 
-def lines_between(starts: np.ndarray, earlier: np.ndarray, first: int, stop: int) -> np.ndarray:
-    "The line numbers of the rows from `first` to before `stop`."
-    low, high = np.searchsorted(starts, first, "right") - 1, np.searchsorted(starts, stop)
-    bounds = np.concatenate([[first], starts[low + 1:high], [stop]]) # of the runs that these rows are in
-    return np.arange(first, stop) + np.repeat(earlier[low:high] + 1 - starts[low:high], np.diff(bounds))
+# %% ../../nbs/00c_incoming.ipynb #61d8100f
+def missing_remedy(item: Incoming, column: str) -> str:
+    "What to do about an empty value: it stands in the source, or an expression made it."
+    sql = item.columns[column]
+    if not sql.startswith("("):
+        return f"fill in {column}, which every row needs"
+    return f"the mapping's {column} = {'= ' + sql[1:-1]!r} makes nothing of it: correct what it reads, or let the expression read this too"
+
+# %% ../../nbs/00c_incoming.ipynb #b5f63d12
+def door_rules(item: Incoming, as_of: date | None) -> list[tuple[str, str, str, str]]: # name, predicate, severity, remedy
+    "Rules that follow from the contract's types and keys."
+    rules = [(f"unreadable_{c}", f'"source.{c}" IS NOT NULL AND {c} IS NULL', "reject",
+              f"not a {item.wanted[c].lower()}: correct the source, or map {c} with an expression that reads it")
+             for c in item.columns if item.types[c] != item.wanted[c]]
+    rules += [(f"missing_{c}", f'"source.{c}" IS NULL', "reject", missing_remedy(item, c)) for c in REQUIRED[item.table] if c in item.columns]
+    if set(KEYS.get(item.table, ["?"])) <= set(item.columns):
+        rules.append(("repeated_key", '"source.copy" > 1', "reject", "the first row with a key is kept: remove the others"))
+    if item.table == "transactions" and as_of is not None:
+        rules.append(("after_as_of", f"local_date > DATE {literal(as_of)}", "reject", "load with a later as_of to use them"))
+    for c in item.columns:
+        if item.wanted[c].startswith("DECIMAL") and item.types[c] in FLOATS | {"VARCHAR"}:
+            text, digits = item.text(c), int(item.wanted[c].partition(", ")[2][:-1])
+            finer = "" if item.types[c] in FLOATS else (f"strlen({text}) > {min(digits + 1, 3)} AND " # the cheapest first; the shortest that is finer without a point is 1e-9
+                                                        f"strlen({text}) > strpos({text}, '.') + {digits} AND ")
+            rules.append((f"rounded_{c}", f"{finer}TRY_CAST({text} AS DOUBLE) <> {c}::DOUBLE", "note",
+                          f"{c} was finer than the currency and was rounded half away from zero"))
+    return rules

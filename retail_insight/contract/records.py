@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['BLOCK', 'MARKS', 'Told', 'ALL_BYTES', 'NOTHING', 'LIKE_DATA', 'REASONS', 'open_bytes', 'only_member', 'text_blocks',
            'own_bytes', 'quick_scan', 'even_lines', 'is_text', 'scan', 'first_record', 'Dialect', 'find_encoding',
-           'agreeing', 'find_dialect', 'find_names', 'distinct_names', 'settle_dialect', 'Survey', 'survey',
-           'with_last', 'unreadable_row', 'survey_file', 'csv_scan', 'readable_copy', 'Texts', 'read_texts',
+           'agreeing', 'find_dialect', 'find_names', 'distinct_names', 'settle_dialect', 'Survey', 'with_last',
+           'unreadable_row', 'survey', 'survey_file', 'csv_scan', 'readable_copy', 'Texts', 'read_texts',
            'show_dialects']
 
 # %% ../../nbs/00c_records.ipynb #c99eb06b
@@ -80,6 +80,7 @@ def text_blocks(path: Path, encoding: str) -> Iterator[bytes]:
                     raise ContractError(f"{path.name}: is not {encoding} at byte {error.start} of a block: {error.reason}. Declare its encoding.") from None
             first = False
 
+# %% ../../nbs/00c_records.ipynb #049c326d
 def own_bytes(text: bytes, encoding: str) -> bytes:
     "What a piece of the text was in the file."
     if encoding in ("utf-8", "utf-8-sig"):
@@ -131,6 +132,7 @@ def scan(text: bytes, last: bool, codes: tuple[int, int, int], fields: int, out:
     from retail_insight.contract.bytes import scan_block # numba, where it is needed
     return scan_block(np.frombuffer(text, np.uint8), last, *codes, fields, out)
 
+# %% ../../nbs/00c_records.ipynb #37304172
 def first_record(text: bytes, codes: tuple[int, int, int]) -> tuple[int, int]: # its end, its fields
     "The first record of a text."
     end = text.find(b"\n") % (len(text) + 1)
@@ -158,6 +160,7 @@ class Dialect:
         "Delimiter, quote and escape as bytes."
         return ord(self.delimiter), ord(self.quote or "\0"), ord(self.escape or self.quote or "\0")
 
+# %% ../../nbs/00c_records.ipynb #d15f01b2
 def find_encoding(start: bytes) -> str:
     "A text's encoding, from its first bytes."
     for mark, name in MARKS.items():
@@ -172,8 +175,9 @@ def agreeing(sample: bytes, delimiter: str, quote: str = '"', escape: str = '"')
     codes = ord(delimiter), ord(quote), ord(escape)
     fields = first_record(sample, codes)[1]
     _, _, told, odd = scan(sample, True, codes, fields)
-    return 1 - sum(o[3] != NO_TEXT for o in odd) / max(told[0], 1), fields
+    return 1 - sum(o[3] != NO_TEXT for o in odd) / max(int(told[0]), 1), fields
 
+# %% ../../nbs/00c_records.ipynb #1c3d2946
 def find_dialect(sample: bytes) -> dict[str, str]: # delimiter, quote, escape
     "The dialect with which most records agree with the header; among equals, the one with more fields."
     def rank(delimiter: str) -> tuple[bool, float, int]:
@@ -258,6 +262,27 @@ REASONS = {
     NULL_BYTE: ("null_byte", "holds a null byte: export the file again"),
 }
 
+# %% ../../nbs/00c_records.ipynb #a9b62e95
+def with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    "Each block, and whether it is the last."
+    held = next(blocks, b"")
+    for block in blocks:
+        yield held, False
+        held = block
+    yield held, True
+
+# %% ../../nbs/00c_records.ipynb #c964f567
+def unreadable_row(path: Path, dialect: Dialect, nr: int, text: bytes, why: int, count: int) -> tuple[int, str, str, str]:
+    "An unreadable record as a row to set aside: its own bytes as text, or as hexadecimal digits where they are none."
+    rule, reason = REASONS[why]
+    own = own_bytes(text, dialect.encoding)
+    try:
+        shown = {"text": own.decode(dialect.encoding.removesuffix("-sig"))}
+    except UnicodeDecodeError:
+        shown = {"hex": own.hex()}
+    said = reason.format(count=count, fields=len(dialect.names), encoding=dialect.encoding)
+    return nr - dialect.header, rule, said, json.dumps({"file": path.name, "record": nr} | shown, ensure_ascii=False)
+
 # %% ../../nbs/00c_records.ipynb #a9a5c298
 def survey(path: Path, dialect: Dialect, copy: BinaryIO | None = None) -> Survey:
     "Count a file's records and find the unreadable; write the good ones to `copy` if there is one."
@@ -274,25 +299,6 @@ def survey(path: Path, dialect: Dialect, copy: BinaryIO | None = None) -> Survey
         rest = text[used:]
     frame = pd.DataFrame(odd, columns=["nr", "rule", "reason", "record"]).astype({"nr": "int64"})
     return Survey(path, dialect, int(total[0]) - dialect.header, int(total[1]), int(total[2]), int(total[3]), frame)
-
-def with_last(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    "Each block, and whether it is the last."
-    held = next(blocks, b"")
-    for block in blocks:
-        yield held, False
-        held = block
-    yield held, True
-
-def unreadable_row(path: Path, dialect: Dialect, nr: int, text: bytes, why: int, count: int) -> tuple[int, str, str, str]:
-    "An unreadable record as a row to set aside: its own bytes as text, or as hexadecimal digits where they are none."
-    rule, reason = REASONS[why]
-    own = own_bytes(text, dialect.encoding)
-    try:
-        shown = {"text": own.decode(dialect.encoding.removesuffix("-sig"))}
-    except UnicodeDecodeError:
-        shown = {"hex": own.hex()}
-    said = reason.format(count=count, fields=len(dialect.names), encoding=dialect.encoding)
-    return nr - dialect.header, rule, said, json.dumps({"file": path.name, "record": nr} | shown, ensure_ascii=False)
 
 # %% ../../nbs/00c_records.ipynb #03973d40
 def survey_file(path: Path, said: Mapping[str, Any]) -> Survey:
@@ -313,6 +319,7 @@ def csv_scan(files: list[Path], dialect: Dialect, spread: bool) -> str: # SQL th
     return (f"read_csv([{', '.join(map(file_literal, files))}], auto_detect=false, header={str(dialect.header).lower()}, delim={literal(dialect.delimiter)}, quote={quote}, "
             f"escape={escape}, columns={{{names}}}, nullstr=[{null}], max_line_size={4 * LONGEST}, parallel={str(not spread).lower()})")
 
+# %% ../../nbs/00c_records.ipynb #c51dec69
 def readable_copy(found: Survey, scratch: Path, nr: int) -> tuple[Path, Dialect]:
     "The file itself, or a clean copy of its good records, and the dialect of that."
     if found.clean:
@@ -340,6 +347,7 @@ class Texts:
         before = np.cumsum([0, *(s.records for s in self.surveys)])
         return pd.concat([s.unreadable.assign(nr=s.unreadable["nr"] + n) for s, n in zip(self.surveys, before, strict=False)], ignore_index=True)
 
+# %% ../../nbs/00c_records.ipynb #4079f4f6
 def read_texts(files: list[Path], said: Mapping[str, Any], scratch: Path) -> Texts:
     "Survey some text files and make one scan of them."
     surveys = [survey_file(f, said) for f in files]

@@ -26,12 +26,14 @@ def of(sql: str, value: str) -> str:
     "The SQL with a value in its place."
     return sql.replace("{}", value)
 
+# %% ../../nbs/00b_values.ipynb #26344507
 def votes(con: duckdb.DuckDBPyConnection, scan: str, value: str, one: str, other: str) -> tuple[int, int, int, str | None, str | None]:
     "How many values only one reading takes, only the other, on how many they disagree; the first of the last two kinds."
     return run(con, f"""SELECT count(*) FILTER (a IS NOT NULL AND b IS NULL), count(*) FILTER (b IS NOT NULL AND a IS NULL), count(*) FILTER (a <> b),
         first(x) FILTER (b IS NOT NULL AND a IS NULL), first(x) FILTER (a <> b)
         FROM (SELECT x, {of(one, "x")} AS a, {of(other, "x")} AS b FROM (SELECT {value}::VARCHAR AS x FROM {scan}))""")[0]
 
+# %% ../../nbs/00b_values.ipynb #b79ba893
 def in_mapping(value: str) -> str:
     "A column's SQL as somebody would write it in a mapping."
     bare = value.strip('"')
