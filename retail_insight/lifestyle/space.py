@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['OWN', 'DIMENSION', 'ITEM', 'Counts', 'SCALES', 'GRID', 'CELLS', 'as_matrix', 'over_expected', 'mix_step',
            'fit_mixture', 'own_around', 'judged_by', 'dimension_curve', 'smallest_good', 'name_dimension', 'neighbours',
-           'plot_dimension', 'TasteSpace', 'choose_dims', 'taste_space']
+           'plot_dimension', 'FoundSpace', 'ForeseeingSpace', 'NearSpace', 'TasteSpace', 'choose_dims',
+           'dimension_names', 'choices_of_many', 'taste_space']
 
 # %% ../../nbs/04b_space.ipynb #e159986d
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ def over_expected(
         expected += scores[row, k] * dims[k][counts.indices]
     return sparse.csr_array((counts.data / expected, counts.indices, counts.indptr), counts.shape)
 
+# %% ../../nbs/04b_space.ipynb #411372dd
 def mix_step(
     counts: Counts,
     scores: np.ndarray, # customers by dimensions, rows add up to one
@@ -147,6 +149,7 @@ def dimension_curve(
     error = [float((both[1] - best).std() / np.sqrt(len(people))) for both in losses.values()]
     return mean.assign(error=error, customers=len(people))
 
+# %% ../../nbs/04b_space.ipynb #45c6555a
 def smallest_good(
     curve: pd.DataFrame, # from `dimension_curve`
 ) -> int:
@@ -191,9 +194,9 @@ def plot_dimension(
     ax.set_title(name, fontsize=9, parse_math=False)
     return ax
 
-# %% ../../nbs/04b_space.ipynb #536b1cb0
+# %% ../../nbs/04b_space.ipynb #95a8b9e7
 @dataclass(frozen=True, eq=False)
-class TasteSpace:
+class FoundSpace:
     """Customers and items in a low-dimensional space of tastes.
 
     `scores` is customers by dimensions, shares that add up to one; `dims` is dimensions by items, likewise. `curve` is
@@ -215,6 +218,10 @@ class TasteSpace:
         "A copy of the scores."
         return self.scores.copy()
 
+# %% ../../nbs/04b_space.ipynb #1a335047
+class ForeseeingSpace(FoundSpace):
+    "A space that says what each customer chooses next."
+
     def shares(self) -> pd.DataFrame:
         "What each customer's next choice will be, by the space alone: probabilities over the items."
         return self.scores @ self.dims
@@ -225,6 +232,10 @@ class TasteSpace:
             raise ValueError("taste: its customers or items are others than the space's. Make both with the same shop, by and as_of.")
         shares, _ = own_around(taste.dense(), self.shares().to_numpy(), taste.items["shape"].to_numpy())
         return pd.DataFrame(shares, self.scores.index, self.dims.columns)
+
+# %% ../../nbs/04b_space.ipynb #23209d42
+class NearSpace(ForeseeingSpace):
+    "A space in which customers and items have neighbours."
 
     def similar_customers(self, customer: Any, n: int = 5) -> pd.Series:
         "The `n` customers whose mixture is nearest, by affinity. KeyError for one without choices."
@@ -237,6 +248,10 @@ class TasteSpace:
         chosen = self.dims.mul(self.weights, axis=0).T * self.table.n.sum() + ITEM * self.weights
         of = chosen.div(chosen.sum(axis=1), axis=0)
         return neighbours(of.to_numpy(), of.index, int(of.index.get_indexer([product])[0]), n)
+
+# %% ../../nbs/04b_space.ipynb #536b1cb0
+class TasteSpace(NearSpace):
+    "Customers and items in a low-dimensional space of tastes: who is near whom, what comes next, and what each dimension is."
 
     def distinctive(self, top: int = 5) -> dict[str, pd.Series]:
         "For each dimension the index (100 = everybody) of the items that set it most apart."
@@ -276,6 +291,19 @@ def choose_dims(
     curve = dimension_curve(choice_table(past[past[by].isin(table.items)], by), count_choices(shop, by, day, cut + timedelta(days=1)), by, grid, seed=seed)
     return smallest_good(curve), curve
 
+# %% ../../nbs/04b_space.ipynb #980a39d6
+def dimension_names(dims: np.ndarray, share: np.ndarray, items: pd.Index) -> pd.Index: # as in `name_dimension`, a row a dimension
+    "Names that are all different."
+    names = pd.Series([name_dimension(d, share, items) for d in dims])
+    again = names.groupby(names).cumcount()
+    return pd.Index([x if not i else f"{x} ({i + 1})" for x, i in zip(names, again, strict=True)], name="dimension")
+
+# %% ../../nbs/04b_space.ipynb #0669044e
+def choices_of_many(choices: pd.DataFrame, by: str, min_buyers: int, most: int | None) -> pd.DataFrame: # `choices`: from `count_choices`
+    "The choices of the items that enough customers buy, of those with most buyers."
+    buyers = choices.groupby(by)["customer_id"].nunique().sort_values(ascending=False, kind="stable").iloc[:most]
+    return choices[choices[by].isin(buyers.index[buyers >= min_buyers])]
+
 # %% ../../nbs/04b_space.ipynb #05f9798e
 def taste_space(
     shop: Shop,
@@ -293,18 +321,13 @@ def taste_space(
     if n_dims is not None and n_dims < 1:
         raise ValueError(f"n_dims={n_dims} is no space. Give at least 1, or None to choose by held-out likelihood.")
     day = resolve_as_of(shop, as_of)
-    choices = count_choices(shop, by, day)
-    buyers = choices.groupby(by)["customer_id"].nunique().sort_values(ascending=False, kind="stable").iloc[:most]
-    choices = choices[choices[by].isin(buyers.index[buyers >= min_buyers])]
+    choices = choices_of_many(count_choices(shop, by, day), by, min_buyers, most)
     if choices.empty:
         raise ContractError(f"transactions: no {by} has {min_buyers} buyers up to {day}. Lower min_buyers.")
     table, curve = choice_table(choices, by), None
     if n_dims is None:
         n_dims, curve = choose_dims(shop, by, table, day, seed)
     scores, dims = fit_mixture(as_matrix(table), n_dims, seed=seed)
-    called = item_names(shop, by, table.items)
-    names = pd.Series([name_dimension(d, table.share, called) for d in dims])
-    again = names.groupby(names).cumcount()
-    index = pd.Index([x if not i else f"{x} ({i + 1})" for x, i in zip(names, again, strict=True)], name="dimension")
+    index = dimension_names(dims, table.share, item_names(shop, by, table.items))
     weights = pd.Series(table.total @ scores / table.total.sum(), index=index, name="share")
     return TasteSpace(pd.DataFrame(scores, table.customers, index), pd.DataFrame(dims, index, table.items), weights, table, curve, by, day)
