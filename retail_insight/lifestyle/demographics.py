@@ -6,7 +6,8 @@
 __all__ = ['DEMOGRAPHICS', 'TASTES', 'BUYERS', 'KINDS', 'RIDGE', 'known_demographics', 'groups_of_bands', 'join_bands',
            'taste_components', 'shopping_features', 'RidgeOrdered', 'RidgeMNLogit', 'fit_bands', 'band_probabilities',
            'boosted', 'OutOfFold', 'out_of_fold', 'tempered', 'fit_temperature', 'temper_folds', 'judge_bands',
-           'Attribute', 'reason_not', 'learn_attribute', 'Demographics', 'rows_of', 'plot_gains', 'infer_demographics']
+           'Attribute', 'reason_not', 'learn_attribute', 'LearnedBands', 'rows_of', 'BandsOfCustomers', 'Demographics',
+           'plot_gains', 'infer_demographics']
 
 # %% ../../nbs/04d_demographics.ipynb #d279969a
 from collections.abc import Sequence
@@ -305,9 +306,9 @@ def learn_attribute(
         everybody = tempered(band_probabilities(fit_bands(x, code, ordered), features.to_numpy()), fit_temperature(seen.ours, code))
     return Attribute(bands, seen, judged, pd.DataFrame(everybody, features.index, list(bands.cat.categories)), reason_not(judged))
 
-# %% ../../nbs/04d_demographics.ipynb #87c3afb2
+# %% ../../nbs/04d_demographics.ipynb #9e96a2e4
 @dataclass(frozen=True, eq=False)
-class Demographics:
+class LearnedBands:
     """What is known and what can be inferred about customers.
 
     `known` is the customer table; `attributes` holds for each what was learned. Probabilities are calibrated for customers
@@ -317,6 +318,12 @@ class Demographics:
     features: pd.DataFrame # by customer
     as_of: date
 
+    def attribute(self, name: str) -> Attribute:
+        "What was learned about one attribute. KeyError for one that was not asked for."
+        if name not in self.attributes:
+            raise KeyError(f"attribute {name!r} was not asked for. There are: {', '.join(self.attributes)}.")
+        return self.attributes[name]
+
     def probabilities(self, attribute: str) -> pd.DataFrame: # customers x bands
         "How probable each band is for everybody who bought, known or not. ValueError where it could not be tried."
         a = self.attribute(attribute)
@@ -324,11 +331,22 @@ class Demographics:
             raise ValueError(f"{attribute}: {a.reason}.")
         return a.probabilities.copy()
 
-    def attribute(self, name: str) -> Attribute:
-        "What was learned about one attribute. KeyError for one that was not asked for."
-        if name not in self.attributes:
-            raise KeyError(f"attribute {name!r} was not asked for. There are: {', '.join(self.attributes)}.")
-        return self.attributes[name]
+# %% ../../nbs/04d_demographics.ipynb #37d6eff6
+def rows_of(name: str, a: Attribute, known: pd.Series, people: pd.Index) -> pd.DataFrame:
+    "An attribute's rows of `Demographics.to_frame`."
+    said = known.astype(object).reindex(people)
+    rows = pd.DataFrame({"customer_id": people, "attribute": name, "value": said.to_numpy(), "probability": np.where(said.notna(), 1., np.nan),
+                         "status": np.where(said.notna(), "known", "cannot tell")})
+    if a.inferred and a.probabilities is not None:
+        p = a.probabilities.reindex(people)
+        told = (said.isna() & p.notna().all(axis=1)).to_numpy()
+        rows.loc[told, "value"] = p[told].idxmax(axis=1).to_numpy()
+        rows.loc[told, "probability"], rows.loc[told, "status"] = p[told].max(axis=1).to_numpy(), "inferred"
+    return rows
+
+# %% ../../nbs/04d_demographics.ipynb #f3358f15
+class BandsOfCustomers(LearnedBands):
+    "Every customer's bands, known, inferred, or not to be told."
 
     def to_frame(self) -> pd.DataFrame:
         "A row a customer and attribute: `customer_id, attribute, value, probability, status`."
@@ -341,6 +359,10 @@ class Demographics:
             raise KeyError(f"customer {plain_id(customer)!r} is neither in the customer table nor in the log up to {self.as_of}.")
         frame = self.to_frame()
         return frame[frame["customer_id"] == customer].drop(columns="customer_id").set_index("attribute")
+
+# %% ../../nbs/04d_demographics.ipynb #87c3afb2
+class Demographics(BandsOfCustomers):
+    "What is known and what can be inferred about customers, and how far that can be trusted."
 
     def summary(self) -> pd.DataFrame:
         "Each attribute: who is labelled, the scores out of fold, and the verdict."
@@ -360,19 +382,7 @@ class Demographics:
         p = temper_folds(a.seen)
         return plot_calibration((p.argmax(axis=1) == a.seen.code).astype(float), p.max(axis=1), label=attribute, ax=ax)
 
-# %% ../../nbs/04d_demographics.ipynb #7a57190d
-def rows_of(name: str, a: Attribute, known: pd.Series, people: pd.Index) -> pd.DataFrame:
-    "An attribute's rows of `Demographics.to_frame`."
-    said = known.astype(object).reindex(people)
-    rows = pd.DataFrame({"customer_id": people, "attribute": name, "value": said.to_numpy(), "probability": np.where(said.notna(), 1., np.nan),
-                         "status": np.where(said.notna(), "known", "cannot tell")})
-    if a.inferred and a.probabilities is not None:
-        p = a.probabilities.reindex(people)
-        told = (said.isna() & p.notna().all(axis=1)).to_numpy()
-        rows.loc[told, "value"] = p[told].idxmax(axis=1).to_numpy()
-        rows.loc[told, "probability"], rows.loc[told, "status"] = p[told].max(axis=1).to_numpy(), "inferred"
-    return rows
-
+# %% ../../nbs/04d_demographics.ipynb #58b3ed7c
 def plot_gains(table: pd.DataFrame, ax: Axes | None = None) -> Axes: # from `Demographics.summary`
     "A row an attribute: the gain over the majority class with its interval, and that of boosting."
     ax = ax or plt.subplots(figsize=(6, 1.4 + .45 * len(table)), layout="constrained")[1]

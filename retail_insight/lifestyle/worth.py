@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FAR', 'PARTS', 'ENOUGH', 'FEWEST', 'N_TASTES', 'Pair', 'spend_after', 'bought_after', 'standardised',
            'foresee_buying', 'spend_deviance', 'foresee_spend', 'View', 'first_tier', 'IndexView', 'learn_index',
-           'Tiers', 'views_of', 'drawn_in', 'features_of', 'demographic_views', 'learn_tiers', 'with_demographics',
+           'Tiers', 'views_of', 'drawn_in', 'features_of', 'demographic_views', 'with_demographics', 'learn_tiers',
            'Seen', 'both_days', 'side_by_side', 'foresee_items', 'item_loss', 'verdict_of', 'gains', 'Judged',
-           'cut_days', 'models_of', 'judge_profiles', 'losses_of', 'judged_table']
+           'plot_added', 'cut_days', 'models_of', 'losses_of', 'judged_table', 'judge_profiles']
 
 # %% ../../nbs/04e_second_tier_value.ipynb #a81496d4
 from dataclasses import dataclass, field, replace
@@ -133,6 +133,7 @@ class IndexView:
         logs = self.logs(counts)
         return View(pd.DataFrame((logs.to_numpy() - self.mean) @ self.turn, counts.index).add_prefix("part_"), logs)
 
+# %% ../../nbs/04e_second_tier_value.ipynb #69a0e2f6
 def learn_index(counts: pd.DataFrame) -> IndexView: # customers x categories
     "Shapes by marginal likelihood, and the main components of the standardised log index."
     n = counts.to_numpy()
@@ -186,6 +187,7 @@ def views_of(t: Tiers, shop: Shop, day: date) -> dict[str, View]:
         found["lifestyle segment"] = View(t.segments.probabilities(scores).iloc[:, 1:])
     return found
 
+# %% ../../nbs/04e_second_tier_value.ipynb #4ab5c3f9
 def drawn_in(x: pd.DataFrame, scale: pd.DataFrame) -> pd.DataFrame: # `scale`: `mean`, `std` by column
     "Features standardised, and none far out."
     return ((x - scale["mean"]) / scale["std"]).clip(-FAR, FAR)
@@ -194,6 +196,7 @@ def features_of(found: dict[str, View]) -> pd.DataFrame:
     "What the models of demographics see here: the people's columns of the views before."
     return pd.concat([v.people.add_prefix(f"{name} ") for name, v in found.items() if name != "lifestyle segment"], axis=1)
 
+# %% ../../nbs/04e_second_tier_value.ipynb #865e4dd0
 def demographic_views(t: Tiers, found: dict[str, View]) -> dict[str, View]:
     "Bands as columns: known, and known or else as probable as the models say."
     if not t.bands:
@@ -209,8 +212,26 @@ def demographic_views(t: Tiers, found: dict[str, View]) -> dict[str, View]:
     labelled = pd.DataFrame({"labelled": z.index.isin(pd.concat(list(t.bands.values())).index).astype(float)}, z.index)
     return {"demographics known": View(pd.concat([*known, labelled], axis=1)), "demographics inferred too": View(pd.concat([*filled, labelled], axis=1))}
 
-# %% ../../nbs/04e_second_tier_value.ipynb #ab6c09e6
+# %% ../../nbs/04e_second_tier_value.ipynb #213d0ce9
 FEWEST = 100 # customers to learn from
+
+def with_demographics(t: Tiers, shop: Shop, x: pd.DataFrame) -> Tiers: # `x`: from `features_of`
+    "The same with models of demographics, where the shop has some to learn from."
+    scale = pd.DataFrame({"mean": x.mean(), "std": x.std(ddof=0).replace(0, 1)})
+    z, why = drawn_in(x, scale), t.left_out.copy()
+    try:
+        known = known_demographics(shop)
+    except ContractError as error:
+        why["demographics"] = str(error)
+        return replace(t, scale=scale, left_out=why)
+    joined = {str(name): join_bands(column[column.index.isin(z.index)]) for name, column in known.items()}
+    bands = {name: b for name, b in joined.items() if len(b) >= FEWEST and len(b.cat.categories) > 1}
+    if not bands:
+        why["demographics"] = f"no attribute has {FEWEST} labelled customers in two bands."
+    models = {name: fit_bands(z.loc[b.index].to_numpy(), b.cat.codes.to_numpy().astype(int), bool(b.cat.ordered)) for name, b in bands.items()}
+    return replace(t, bands=bands, models=models, scale=scale, left_out=why)
+
+# %% ../../nbs/04e_second_tier_value.ipynb #ab6c09e6
 N_TASTES = 8 # dimensions of the space: finer than for segments, since nothing here has to be found again
 
 def learn_tiers(
@@ -234,22 +255,6 @@ def learn_tiers(
     bare = Tiers(by, items, axes, index, segments, {}, {}, pd.DataFrame(), days, left_out, goods)
     seen = views_of(bare, shop, day)
     return with_demographics(replace(bare, seen=seen), shop, features_of(seen))
-
-def with_demographics(t: Tiers, shop: Shop, x: pd.DataFrame) -> Tiers: # `x`: from `features_of`
-    "The same with models of demographics, where the shop has some to learn from."
-    scale = pd.DataFrame({"mean": x.mean(), "std": x.std(ddof=0).replace(0, 1)})
-    z, why = drawn_in(x, scale), t.left_out.copy()
-    try:
-        known = known_demographics(shop)
-    except ContractError as error:
-        why["demographics"] = str(error)
-        return replace(t, scale=scale, left_out=why)
-    joined = {str(name): join_bands(column[column.index.isin(z.index)]) for name, column in known.items()}
-    bands = {name: b for name, b in joined.items() if len(b) >= FEWEST and len(b.cat.categories) > 1}
-    if not bands:
-        why["demographics"] = f"no attribute has {FEWEST} labelled customers in two bands."
-    models = {name: fit_bands(z.loc[b.index].to_numpy(), b.cat.codes.to_numpy().astype(int), bool(b.cat.ordered)) for name, b in bands.items()}
-    return replace(t, bands=bands, models=models, scale=scale, left_out=why)
 
 # %% ../../nbs/04e_second_tier_value.ipynb #2901a945
 Pair = tuple[np.ndarray, np.ndarray] # learning, ahead
@@ -326,20 +331,25 @@ class Judged:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "What each profile adds to the first tier, with intervals, for both targets."
-        ax = ax or plt.subplots(figsize=(7, 3.6), layout="constrained")[1]
-        names = list(self.table.index.get_level_values("profile").unique())
-        targets = sorted(self.table.index.unique("target"), key=lambda target: target == "spend")
-        for target in targets:
-            rows, spend = self.table.loc[target].reindex(names), target == "spend"
-            y = np.arange(len(names)) + .24 * (spend - .5)
-            reach = np.abs(rows[["added_lower", "added_upper"]].to_numpy().T - rows["added"].to_numpy())
-            ax.errorbar(rows["added"], y, xerr=reach, fmt="s" if spend else "o", color="#d55e00" if spend else "#0072b2", capsize=2, markersize=5,
-                        label=f"{target}, next {self.days} days")
-        ax.axvline(0, color="0.6", linestyle="--", linewidth=1)
-        ax.set_yticks(range(len(names)), names)
-        ax.set(xlabel="% of the first tier's loss that the profile takes away", ylim=(len(names) - .4, -.6))
-        ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(.4, 1), ncols=2)
-        return ax
+        return plot_added(self, ax)
+
+# %% ../../nbs/04e_second_tier_value.ipynb #e360665a
+def plot_added(judged: Judged, ax: Axes | None = None) -> Axes:
+    "What each profile adds to the first tier, a mark and an interval for each target."
+    ax = ax or plt.subplots(figsize=(7, 3.6), layout="constrained")[1]
+    names = list(judged.table.index.get_level_values("profile").unique())
+    targets = sorted(judged.table.index.unique("target"), key=lambda target: target == "spend")
+    for target in targets:
+        rows, spend = judged.table.loc[target].reindex(names), target == "spend"
+        y = np.arange(len(names)) + .24 * (spend - .5)
+        reach = np.abs(rows[["added_lower", "added_upper"]].to_numpy().T - rows["added"].to_numpy())
+        ax.errorbar(rows["added"], y, xerr=reach, fmt="s" if spend else "o", color="#d55e00" if spend else "#0072b2", capsize=2, markersize=5,
+                    label=f"{target}, next {judged.days} days")
+    ax.axvline(0, color="0.6", linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="% of the first tier's loss that the profile takes away", ylim=(len(names) - .4, -.6))
+    ax.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(.4, 1), ncols=2)
+    return ax
 
 # %% ../../nbs/04e_second_tier_value.ipynb #49949396
 def cut_days(shop: Shop, as_of: date | str | None, days: int) -> tuple[date, date]: # the cut, the day to learn at
@@ -355,12 +365,41 @@ def cut_days(shop: Shop, as_of: date | str | None, days: int) -> tuple[date, dat
                          f"{days} after it to judge by. {advice}")
     return cut, cut - span
 
+# %% ../../nbs/04e_second_tier_value.ipynb #ec2626ed
 def models_of(names: list[str]) -> dict[str, list[str]]: # model: the views that it sees
     "Nothing, the first tier, each other view alone and added, and all together."
     others = [n for n in names if n != "first tier"]
     every = [n for n in others if n != "demographics known"]
     singles = {n: [n] for n in others} | {"second tier together": every}
     return {"nothing": [], "first tier": ["first tier"]} | singles | {f"first tier + {n}": ["first tier", *v] for n, v in singles.items()}
+
+# %% ../../nbs/04e_second_tier_value.ipynb #96e3913a
+def losses_of(t: Tiers, shop: Shop, start: date, cut: date, top: int) -> pd.DataFrame: # customers x (target, model)
+    "Learn after `start`, foresee after `cut`, with every model."
+    learn, ahead = t.views(shop, start), t.views(shop, cut)
+    before, people = (v["first tier"].people.index for v in (learn, ahead))
+    kinds, bought, bought_next = t.items[:0], np.empty((len(before), 0)), np.empty((len(people), 0))
+    if t.by:
+        all_bought = bought_after(shop, start, t.days, before, t.items)
+        kinds = all_bought.sum().sort_values(ascending=False, kind="stable").index[:top].rename(t.by)
+        bought, bought_next = all_bought[kinds].to_numpy(), bought_after(shop, cut, t.days, people, kinds).to_numpy()
+    spent, spent_next = (spend_after(shop, d, t.days, who).to_numpy() for d, who in ((start, before), (cut, people)))
+    pairs, losses = {name: both_days(learn[name], ahead[name], kinds) for name in learn}, {}
+    for model, names in models_of(list(learn)).items():
+        views = [pairs[n] for n in names]
+        x, z = side_by_side(views, (len(before), len(people)))
+        losses["spend", model] = spend_deviance(spent_next, foresee_spend(x, spent, z))
+        if t.by:
+            losses[t.goods, model] = item_loss(foresee_items(views, bought, len(people)), bought_next)
+    return pd.DataFrame(losses, index=people).rename_axis(columns=["target", "model"])
+
+# %% ../../nbs/04e_second_tier_value.ipynb #13d88eab
+def judged_table(losses: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame: # by `target` and `profile`
+    "Gains and verdicts from the losses."
+    pairs = [(c[0], c[1]) for c in losses.columns if c[1] not in ("nothing", "first tier") and not c[1].startswith("first tier + ")]
+    index = pd.MultiIndex.from_tuples(pairs, names=["target", "profile"])
+    table = pd.DataFrame([gains(losses, t, m, alpha, seed) for t, m in pairs], index=index).sort_index(level="target", sort_remaining=False)
+    return table.assign(verdict=[verdict_of(row) for _, row in table.iterrows()])
 
 # %% ../../nbs/04e_second_tier_value.ipynb #2b7043b1
 def judge_profiles(
@@ -383,29 +422,3 @@ def judge_profiles(
             raise ValueError(f"transactions: {many(n, 'customer')} up to {start}, too few to learn from: it takes {FEWEST}. Choose a later as_of.")
         losses = losses_of(tiers, shop, start, cut, top)
     return Judged(losses, judged_table(losses, alpha, seed), tiers.left_out, cut, days)
-
-def losses_of(t: Tiers, shop: Shop, start: date, cut: date, top: int) -> pd.DataFrame: # customers x (target, model)
-    "Learn after `start`, foresee after `cut`, with every model."
-    learn, ahead = t.views(shop, start), t.views(shop, cut)
-    before, people = (v["first tier"].people.index for v in (learn, ahead))
-    kinds, bought, bought_next = t.items[:0], np.empty((len(before), 0)), np.empty((len(people), 0))
-    if t.by:
-        all_bought = bought_after(shop, start, t.days, before, t.items)
-        kinds = all_bought.sum().sort_values(ascending=False, kind="stable").index[:top].rename(t.by)
-        bought, bought_next = all_bought[kinds].to_numpy(), bought_after(shop, cut, t.days, people, kinds).to_numpy()
-    spent, spent_next = (spend_after(shop, d, t.days, who).to_numpy() for d, who in ((start, before), (cut, people)))
-    pairs, losses = {name: both_days(learn[name], ahead[name], kinds) for name in learn}, {}
-    for model, names in models_of(list(learn)).items():
-        views = [pairs[n] for n in names]
-        x, z = side_by_side(views, (len(before), len(people)))
-        losses["spend", model] = spend_deviance(spent_next, foresee_spend(x, spent, z))
-        if t.by:
-            losses[t.goods, model] = item_loss(foresee_items(views, bought, len(people)), bought_next)
-    return pd.DataFrame(losses, index=people).rename_axis(columns=["target", "model"])
-
-def judged_table(losses: pd.DataFrame, alpha: float, seed: int) -> pd.DataFrame: # by `target` and `profile`
-    "Gains and verdicts from the losses."
-    pairs = [(c[0], c[1]) for c in losses.columns if c[1] not in ("nothing", "first tier") and not c[1].startswith("first tier + ")]
-    index = pd.MultiIndex.from_tuples(pairs, names=["target", "profile"])
-    table = pd.DataFrame([gains(losses, t, m, alpha, seed) for t, m in pairs], index=index).sort_index(level="target", sort_remaining=False)
-    return table.assign(verdict=[verdict_of(row) for _, row in table.iterrows()])
