@@ -653,7 +653,9 @@ def cache_command(args: argparse.Namespace) -> int: # exit code
         return 1
     print_plain(f"{'removed from' if args.clear is not None else 'in'} {cache_folder()}: {len(held)} files, {held['mb'].sum():.1f} MB")
     if len(held):
-        print_plain(held[["shop", "kind", "mb", "used"]].round(1).to_string(index=False))
+        print_plain(held[["shop", "kind", "mb", "made"]].to_string(index=False, float_format="%.1f"))
+    if args.clear is None and (left := held.loc[held["kind"] == "in use or left over", "mb"].sum()):
+        print_plain(f"{left:.1f} MB of it are in use by a load, or left of one that did not end. When nothing is running, --clear removes them with the rest.")
     return 0
 
 def place_of_mapping(data: str) -> Path:

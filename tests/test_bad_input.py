@@ -1,12 +1,13 @@
 """Input that is not in order: a clear error or a stated result, and a page of the documentation that says which."""
 
+import json
 import os
 from pathlib import Path
 
 import bad_input
 import pytest
 
-from retail_insight.contract import load_shop
+from retail_insight.contract import ContractError, load_shop
 
 PAGE = Path(__file__).parents[1] / "docs" / "howto" / "bad_input.md"
 ERRORS = {"an empty file": "empty", "a header and nothing else": "no rows", "thousands or decimals": "none tells which", "two columns of one name": "share a name",
@@ -89,3 +90,20 @@ def test_what_is_declared_is_not_guessed(tmp_path, monkeypatch):
         load_shop(tmp_path / "log.csv", columns={"files": {"encodin": "latin-1"}})
     with pytest.raises(ValueError, match="encoding 'klingon'"):
         load_shop(tmp_path / "log.csv", columns={"files": {"encoding": "klingon"}})
+
+
+def test_a_torn_record_of_utf_16_without_a_mark_keeps_its_bytes(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+    torn = 'r9,2024-01-31 09:00,"tea'
+    for encoding in ("utf-16-le", "utf-16-be", "utf-16", "utf-32"):
+        shop = load_shop(bad_input.text(*bad_input.ROWS, torn, encoding=encoding)(tmp_path))
+        assert len(shop.query("FROM transactions")) == 4 and shop.rejected["rule"].tolist() == ["unclosed_quote"], encoding
+        assert json.loads(shop.rejected["record"][0])["text"].rstrip() == torn
+
+
+def test_two_logs_in_one_folder_are_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("RETAIL_INSIGHT_CACHE", str(tmp_path / "cache"))
+    for month in ("january", "february"):
+        bad_input.text(*bad_input.ROWS, name=f"{month}.csv")(tmp_path)
+    with pytest.raises(ContractError, match="which has: 'february', 'january'"):
+        load_shop(tmp_path)

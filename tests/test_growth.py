@@ -14,7 +14,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retail_insight.contract import ContractError, append, check_shop, corner_tables, erase, load_shop, open_shop
+from retail_insight.contract import (
+    ContractError,
+    append,
+    cached_shops,
+    check_shop,
+    corner_tables,
+    erase,
+    load_shop,
+    open_shop,
+)
 
 LOG = corner_tables()["transactions"]
 DERIVED = {"transactions": {}, "products": {"from": "transactions", "product_id": "product_id", "product_name": "label"},
@@ -294,6 +303,92 @@ def test_threads_that_load_and_grow_one_shop_do_not_meet(tmp_path):
     assert [len(open_shop(p).query("FROM transactions")) for p in (shops[0].path, *grown)] == [100] + 4 * [len(LOG)]
     files = sorted(p.name for p in (tmp_path / "cache").iterdir() if p.is_file())
     assert files == sorted([shops[0].path.name, left.name]) and not list(tmp_path.rglob("*.new/*"))
+
+
+def test_threads_that_append_to_one_file_take_turns(tmp_path):
+    "Nothing of anybody's is lost, and whoever asks meanwhile is answered from a whole shop."
+    home = append(load_shop(LOG.iloc[:100], timestamps="local"), LOG.iloc[100:110], to=tmp_path / "till.duckdb").path
+    seen, count = [], "SELECT count(*) AS n FROM transactions"
+    with ThreadPoolExecutor(6) as pool:
+        added = [pool.submit(append, open_shop(home), LOG.iloc[110 + n:111 + n], to=home) for n in range(12)]
+        asked = [pool.submit(lambda: [open_shop(home).query(count)["n"][0] for _ in range(25)]) for _ in range(2)]
+        lines = [len(f.result().query("FROM transactions")) for f in added]
+        seen = [n for f in asked for n in f.result()]
+    assert max(lines) == open_shop(home).query(count)["n"][0] == 122 and set(seen) <= set(range(110, 123))
+    assert os.listdir(tmp_path / "cache") and [p.name for p in tmp_path.iterdir() if "till" in p.name] == ["till.duckdb"]
+
+
+def test_processes_that_append_to_one_file_take_turns(tmp_path):
+    home = append(load_shop(LOG.iloc[:100], timestamps="local"), LOG.iloc[100:110], to=tmp_path / "till.duckdb").path
+    before = open_shop(home)
+    code = (f"from retail_insight.contract import append, corner_tables, open_shop; log, home = corner_tables()['transactions'], {str(home)!r}\n"
+            "import sys; start = int(sys.argv[1])\nfor n in range(start, start + 5): append(open_shop(home), log.iloc[n:n + 1], to=home)")
+    both = [subprocess.Popen([sys.executable, "-c", code, str(start)], stderr=subprocess.PIPE, text=True, env=os.environ) for start in (110, 115)]
+    said = [p.communicate(timeout=200)[1] for p in both]
+    assert [p.returncode for p in both] == [0, 0], said
+    assert len(before.query("FROM transactions")) == 120, "what is asked after a file has grown is answered from the grown one"
+    assert erase(before, "ben")["rows"].sum() > 0 and "ben" not in set(open_shop(home).query("FROM transactions")["customer_id"])
+
+
+def test_a_grown_shop_takes_no_other_files_place(tmp_path):
+    LOG.iloc[:60].to_csv(tmp_path / "log.csv", index=False)
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as con:
+        con.execute("CREATE TABLE mine AS SELECT 1 AS x")
+    (tmp_path / "folder").mkdir()
+    before = {name: (tmp_path / name).read_bytes() for name in ("log.csv", "other.duckdb")}
+    shop = load_shop(tmp_path / "log.csv", timestamps="local")
+    for name in ("log.csv", "other.duckdb", "folder"):
+        with pytest.raises(ValueError, match="is there already and is not replaced"):
+            append(shop, LOG.iloc[60:], to=tmp_path / name)
+    with pytest.raises(ValueError, match="there is no folder"):
+        append(shop, LOG.iloc[60:], to=tmp_path / "nowhere" / "shop.duckdb")
+    assert before == {name: (tmp_path / name).read_bytes() for name in before}
+    same = append(shop, tmp_path / "log.csv", to=tmp_path / "home.duckdb")
+    assert same.path == tmp_path / "home.duckdb" and len(open_shop(same.path).query("FROM transactions")) == 60
+
+
+def test_a_file_that_is_no_shop_is_said(tmp_path, monkeypatch):
+    LOG.to_csv(tmp_path / "log.csv", index=False)
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as con:
+        con.execute("CREATE TABLE mine AS SELECT 1 AS x")
+    for name, said in (("none.duckdb", "no such file"), ("log.csv", "not a loaded shop"), ("other.duckdb", "not a loaded shop")):
+        with pytest.raises(ContractError, match=f"{name}: .*{said}"):
+            open_shop(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    shop = append(load_shop(LOG.iloc[:60], timestamps="local"), LOG.iloc[60:], to="home.duckdb")
+    monkeypatch.chdir("/")
+    assert len(open_shop(shop.path).query("FROM transactions")) == len(LOG), "a shop is found again from another folder"
+
+
+def test_the_file_of_a_shop_is_opened_and_not_loaded_again(tmp_path, capsys):
+    from retail_insight.report import main
+
+    home = append(load_shop(LOG.iloc[:60], timestamps="local", currency="EUR"), LOG.iloc[60:], to=tmp_path / "home.duckdb").path
+    assert load_shop(str(home)).path == home and load_shop(home).currency == "EUR"
+    for asked in ({"currency": "GBP"}, {"columns": {"transactions": {}}}, {"as_of": "2024-02-01"}, {"snapshot": "now"}):
+        with pytest.raises(ValueError, match=r"home\.duckdb is a loaded shop"):
+            load_shop(home, **asked)
+    assert main(["describe", "--data", str(home)]) == 0 and "EUR" in capsys.readouterr().out
+
+
+def test_the_cache_is_listed_while_loads_come_and_go(tmp_path, recwarn, capsys):
+    from retail_insight.report import main
+
+    LOG.iloc[:40].to_csv(tmp_path / "log.csv", index=False)
+    append(load_shop(LOG.iloc[:40], timestamps="local"), LOG.iloc[40:])
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(load_shop, LOG.iloc[:40], timestamps="local") for _ in range(12)]
+        while not all(f.done() for f in loads):
+            assert "frames" in set(cached_shops()["shop"])
+        assert [f.exception() for f in loads] == 12 * [None]
+    del loads
+    (tmp_path / "cache" / "log.csv-1.duckdb.x.new").mkdir()
+    (tmp_path / "cache" / "log.csv-1.duckdb.x.new" / "shop.duckdb").write_bytes(b"0" * 3_000_000)
+    assert main(["cache"]) == 0
+    said = capsys.readouterr().out
+    assert "3.0 MB of it" in said and "in use by a load, or left of one that did not end" in said and not recwarn.list
+    assert main(["cache", "--clear", "frames"]) == 0 and set(cached_shops()["kind"]) == {"in use or left over"}
+    assert main(["cache", "--clear"]) == 0 and not [p for p in (tmp_path / "cache").iterdir() if p.name != "spill"]
 
 
 def test_what_is_odd_is_shown_by_the_same_row_in_every_load():

@@ -197,6 +197,16 @@ def test_a_price_is_not_taken_for_an_amount(amounts, expected):
     assert expected in mapped(proposal)["amount"] and ("qty" in mapped(proposal)["amount"]) == (amounts == "each")
 
 
+def test_prices_that_could_be_times_are_prices():
+    "1.50 and 12.00 are a time of day in some tills; here they are money."
+    rng = np.random.default_rng(1)
+    price, pieces = rng.choice([0.5, 1.5, 2.0, 3.5, 12.0], 200), rng.integers(1, 3, 200)
+    log = pd.DataFrame({"Bon": np.arange(200) // 3, "Date": "2024-03-" + pd.Series(np.arange(200) // 9 + 1).astype(str).str.zfill(2), "Time": "9.30",
+                        "Article": rng.integers(100, 120, 200), "Qty": pieces, "Price": [f"{p:.2f}" for p in price], "Total": [f"{p * n:.2f}" for p, n in zip(price, pieces, strict=True)]})
+    proposal = propose_mapping(log.astype(str))
+    assert proposal.complete and mapped(proposal)["amount"] == "Total" and "Time" in mapped(proposal)["timestamp"]
+
+
 def test_what_lacks_is_said_and_not_made_up(tmp_path, capsys):
     corner_tables()["transactions"].drop(columns=["quantity", "amount", "discount"]).to_csv(tmp_path / "log.csv", index=False)
     code, said, _ = checked(capsys, tmp_path / "log.csv")

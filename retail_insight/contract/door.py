@@ -338,7 +338,7 @@ def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, di
     "The tables that the source has or the mapping takes from it."
     wanted = [t for t in TABLES if t in source.scans or "from" in mapping.get(t, {})]
     if "transactions" not in wanted:
-        raise ContractError(f"transactions: no table of that name in the source, which has: {', '.join(source.scans)}. "
+        raise ContractError(f"transactions: no table of that name in the source, which has: {', '.join(map(repr, {**source.texts, **source.scans})) or 'no table'}. "
                             "Name the file transactions.parquet, or say columns={'transactions': {'from': 'its name', …}}.")
     try:
         return with_records({t: incoming(con, t, source.scans, mapping.get(t, {})) for t in wanted}, source, mapping)

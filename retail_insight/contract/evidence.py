@@ -233,14 +233,14 @@ def read_dates(con: duckdb.DuckDBPyConnection, values: pd.DataFrame) -> Dates | 
     return weigh_orders(con, counts, best, total)
 
 # %% ../../nbs/00f_evidence.ipynb #ae63b2e9
-def read_clock(con: duckdb.DuckDBPyConnection, values: pd.DataFrame) -> str: # a format, or nothing
+def read_clock(con: duckdb.DuckDBPyConnection, values: pd.DataFrame, name: str) -> str: # a format, or nothing
     "The format of a column of times of day."
     if values["v"].str.contains(r"^\d{1,2}[:.h]\d\d", regex=True).mean() < 0.9:
         return ""
     con.register("values.seen", values)
     counts = {f: run(con, f"SELECT coalesce(sum(n) FILTER (try_strptime(v, {literal(f)}) IS NOT NULL), 0)::BIGINT FROM \"values.seen\"")[0][0] for f in TIMES}
     best = max(counts, key=lambda f: counts[f])
-    decimal = best == "%H.%M" and values["v"].str.contains(r"\.[6-9]\d$", regex=True).any()
+    decimal = best == "%H.%M" and (name_score("time", name) < 0.5 or values["v"].str.contains(r"\.[6-9]\d$", regex=True).any())
     return best if counts[best] > 0.95 * values["n"].sum() and not decimal else ""
 
 # %% ../../nbs/00f_evidence.ipynb #e864891e
@@ -318,7 +318,7 @@ def look_at(con: duckdb.DuckDBPyConnection, scan: str, table: str, name: str, ty
     base = base | {k: float(n[said].sum() / filled) for k, said in shares.items()} | dict(top=v.iloc[0], topped=float(n.iloc[0] / filled), padded=float(values["padded"].sum() / filled))
     if type.startswith(("TIMESTAMP", "DATE")) or (type == "VARCHAR" and (dates := read_dates(con, values)) and dates.share):
         return Column(**base, kind="moment", dates=dates if type == "VARCHAR" else read_dates(con, values))
-    if type == "TIME" or (type == "VARCHAR" and (clock := read_clock(con, values))):
+    if type == "TIME" or (type == "VARCHAR" and (clock := read_clock(con, values, name))):
         return Column(**base, kind="clock", style=clock if type == "VARCHAR" else "")
     style, share, sign = read_numbers(values)
     if share >= 0.9:

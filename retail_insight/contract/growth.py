@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['SETTLED', 'ASIDE', 'QUOTES', 'mapping_for', 'columns_of', 'join_rows', 'known_bands', 'join_bands', 'join_door',
-           'odd_rows', 'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'grown_key', 'append',
-           'spellings_of', 'forget_rows', 'forget_person', 'still_held', 'copied', 'erase']
+           'odd_rows', 'join_checks', 'join_facts', 'names_of', 'join_tables', 'join', 'copy_shop', 'grown_key',
+           'grown_path', 'without_known', 'append', 'spellings_of', 'forget_rows', 'forget_person', 'still_held',
+           'copied', 'erase']
 
 # %% ../../nbs/00f_growth.ipynb #5b70c210
 import hashlib
@@ -24,7 +25,7 @@ import pandas as pd
 from .door import digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
 from .incoming import band_order
-from .shop import Shop, cache_folder, cannot_write, close_shop, engine_settings, folder_beside, open_shop, put_in_place
+from .shop import Shop, alone_at, cache_folder, cannot_write, close_shop, engine_settings, file_name, folder_beside, open_shop, put_in_place
 from .sources import open_source
 from .tables import TABLES, ContractError, log
 
@@ -179,34 +180,70 @@ def join(before: Path, source: Source, path: Path) -> None:
         raise cannot_write(path, error) from None
     close_shop(path)
 
+def copy_shop(before: Path, path: Path) -> None:
+    "Put a shop's file at another place as it is: nothing joins it, and whoever named the place finds it there."
+    try:
+        with folder_beside(path) as room:
+            shutil.copyfile(before, room / "shop.duckdb")
+            put_in_place(room / "shop.duckdb", path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
+
 # %% ../../nbs/00f_growth.ipynb #8a6ff491
 def grown_key(shop: Shop, digests: list[str]) -> str:
     "A digest of the shop before and of what joins it; frames have none, and are always new."
     said = json.dumps([str(shop.path), sorted(digests) or os.urandom(8).hex()])
     return hashlib.sha256(said.encode()).hexdigest()[:20]
 
+def grown_path(shop: Shop, digests: list[str], to: str | Path | None) -> Path:
+    "Where the grown shop goes. ValueError where `to` leads nowhere, or to a file that is no shop."
+    if to is None:
+        stem = shop.path.stem.partition("+")[0] if shop.path.parent == cache_folder().absolute() else file_name(shop.name)
+        return cache_folder().absolute() / f"{stem}+{grown_key(shop, digests)}.duckdb"
+    path = Path(to).expanduser().absolute()
+    if not path.parent.is_dir():
+        raise ValueError(f"to={str(to)!r}: there is no folder {path.parent}. Make it first.")
+    if path.exists():
+        try:
+            open_shop(path)
+        except ContractError as error:
+            raise ValueError(f"to={str(to)!r} is there already and is not replaced. {error} Name another file.") from None
+    return path
+
+# %% ../../nbs/00f_growth.ipynb #4a936a2f
+def without_known(source: Source, digests: dict[Path, str], shop: Shop) -> Source:
+    "The source without the files that the shop has already; each is said."
+    given = set(shop.query("SELECT digest FROM door.ledger")["digest"])
+    known_files = [f for f in source.files if digests[f] in given]
+    for path in known_files:
+        log.warning("%s is in the shop already and was left out", path.name)
+    if not known_files:
+        return source
+    return by_name({n: kept for n, files in source.groups.items() if (kept := [f for f in files if f not in known_files])}, source.name)
+
 # %% ../../nbs/00f_growth.ipynb #4de069e8
 def append(
     shop: Shop,
-    new: Any,                      # what `load_shop` takes: a file, folder or glob, a frame or frames
+    new: Any,                      # what `load_shop` takes: a file, folder or glob, a frame or frames, a database's address
     *,
     to: str | Path | None = None,  # the grown shop's file, `shop.path` for its own; by default a new one in the cache
 ) -> Shop:
     """The shop with new rows, as one load of everything would have made it.
 
     The shop's mapping, rules and settings hold for the new rows. A file whose content is in the shop already is left out.
-    Raises ContractError where the new rows cannot keep the contract, or would change how the old ones were read."""
+    Raises ContractError where the new rows cannot keep the contract, or would change how the old ones were read, and
+    ValueError where `to` is no place for a shop. A relation that was asked for before its file grew must be asked for again."""
     source = open_source(new)
-    given, digests = set(shop.query("SELECT digest FROM door.ledger")["digest"]), {f: digest_of(f) for f in source.files}
-    known_files = [f for f in source.files if digests[f] in given]
-    for path in known_files:
-        log.warning("%s is in the shop already and was left out", path.name)
-    if known_files:
-        source = by_name({n: kept for n, files in source.groups.items() if (kept := [f for f in files if f not in known_files])}, source.name)
-    if not (source.files or source.frames or source.database is not None):
-        return shop
-    path = Path(to) if to is not None else cache_folder() / f"{shop.path.stem.partition('+')[0]}+{grown_key(shop, list(digests.values()))}.duckdb"
-    join(shop.path, source, path)
+    digests = {f: digest_of(f) for f in source.files}
+    path = grown_path(shop, list(digests.values()), to)
+    with alone_at(path):
+        source = without_known(source, digests, shop)
+        if source.files or source.frames or source.database is not None:
+            join(shop.path, source, path)
+        elif to is None or path == shop.path:
+            return shop
+        else:
+            copy_shop(shop.path, path)
     return open_shop(path)
 
 # %% ../../nbs/00f_growth.ipynb #f5e113e7
@@ -276,7 +313,7 @@ def erase(
     "Remove a person from a shop's file, and say which other shops of the cache still know them. ValueError if this one does not."
     path = shop.path
     try:
-        with folder_beside(path) as room:
+        with alone_at(path), folder_beside(path) as room:
             with copied(path, room / "less.duckdb") as con:
                 gone = forget_person(con, str(customer_id))
                 if not gone["rows"].sum():

@@ -85,7 +85,7 @@ def own_bytes(text: bytes, encoding: str) -> bytes:
     "What a piece of the text was in the file."
     if encoding in ("utf-8", "utf-8-sig"):
         return text
-    return text.decode("utf-8", "surrogatepass").encode(encoding.replace("utf-16", "utf-16-le"), "surrogateescape")
+    return text.decode("utf-8", "surrogatepass").encode({"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(encoding, encoding), "surrogateescape")
 
 # %% ../../nbs/00c_records.ipynb #d4066512
 Told = tuple[int, int, np.ndarray, list[tuple[int, int, int, int, int]]] # bytes used, bytes written, counts, unreadable

@@ -111,7 +111,7 @@ def add_up(
     "Lines added up by series and period. ValueError for a predicate that cannot be read or a cap that is not positive."
     if cap is not None and not cap > 0:
         raise ValueError(f"cap={cap}: give the most units that one line may count, above 0, or None.")
-    asked = connection(shop.path).cursor().register("ri_segments", segment_table(None) if people is None else people)
+    asked = connection(shop.path).register("ri_segments", segment_table(None) if people is None else people)
     bound = {"as_of": day, "cap": float("inf") if cap is None else float(cap)} | ({"rest": rest} if "segment" in keys else {})
     try:
         added = asked.sql(added_sql(keys, freq, shop.week_start, where), params=bound).df()

@@ -83,7 +83,7 @@ HERE = ("product_id", "type", "category", "department", "brand", "manufacturer")
 def open_bench(shop: Shop, demand: Demand, steps: int) -> Bench:
     "The temporary tables of a panel. ContractError if none of its series is in the shop."
     goods, by_store = [key for key in demand.keys if key in HERE], "store_id" in demand.keys
-    series, asked = demand.series.astype(str), connection(shop.path).cursor()
+    series, asked = demand.series.astype(str), connection(shop.path)
     groups = series[goods].drop_duplicates(ignore_index=True) if goods else pd.DataFrame({"everything": ["all"]})
     asked.register("ri_groups", groups.assign(g=range(len(groups))))
     g = series.merge(groups.assign(g=range(len(groups))), how="left")["g"].to_numpy() if goods else np.zeros(len(series), int)
