@@ -43,6 +43,7 @@ def versions() -> dict[str, str]:
     python = ".".join(platform.python_version_tuple()[:2])
     return {"Python": python, "retail_insight": __version__, "duckdb": duckdb.__version__, "pandas": pd.__version__, "numpy": np.__version__}
 
+# %% ../../nbs/00h_shards.ipynb #4ba8846a
 @dataclass(frozen=True)
 class Job:
     "What is done with each shard: the shop's file, the function as bytes, the memory of an engine."
@@ -79,6 +80,7 @@ class Failure:
         "What is to be said of an error that is being handled."
         return cls(type(error).__name__, str(error), traceback.format_exc(), socket.gethostname())
 
+# %% ../../nbs/00h_shards.ipynb #9f97e524
 def shard_frame(job: Job, shard: Shard) -> pd.DataFrame:
     "What the function makes of one shard. TypeError if that is no frame."
     check_worker(job)
@@ -105,6 +107,7 @@ class ShardError(RuntimeError):
         super().__init__(message)
         self.shards = tuple(shards)
 
+# %% ../../nbs/00h_shards.ipynb #ade02fed
 def failed(failure: Failure, shard: Shard) -> ShardError:
     "The error that names a shard and repeats what its worker said."
     error = ShardError(f"{shard} failed on {failure.host}: {failure.kind}: {failure.message}\n"
@@ -133,6 +136,7 @@ def joined(
     plain = all(isinstance(p.index, pd.RangeIndex) and p.index.name is None for p in parts)
     return pd.concat(parts, ignore_index=plain)
 
+# %% ../../nbs/00h_shards.ipynb #a51eec0e
 def check_alike(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.DataFrame) -> None:
     "ShardError if two shards' frames have different columns."
     mine, theirs = list(frame.columns), list(another.columns)
@@ -152,6 +156,7 @@ def settle(parts: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
             p.isetitem(i, p.iloc[:, i].astype(next(iter(kinds))).array)
     return settled
 
+# %% ../../nbs/00h_shards.ipynb #8d0a1cca
 def check_categories(one: Shard, frame: pd.DataFrame, other: Shard, another: pd.DataFrame) -> None:
     "ShardError if a column has other categories in another shard."
     for i, name in enumerate(frame.columns):
@@ -227,6 +232,7 @@ def spark_reason(error: Exception) -> str:
     causes = re.findall(r"(?:Exception|Error): ([^:]+)$", next((line for line in said if "most recent failure" in line), ""))
     return causes[-1] if causes else (said or [type(error).__name__])[0]
 
+# %% ../../nbs/00h_shards.ipynb #0909c6e1
 @contextmanager
 def local_spark(sql: Any, workers: int) -> Iterator[Any]:
     "A Spark session on this machine, with this Python on its workers, stopped at the end. RuntimeError without Java."
@@ -246,9 +252,10 @@ def local_spark(sql: Any, workers: int) -> Iterator[Any]:
         for name in added:
             os.environ.pop(name, None)
 
-# %% ../../nbs/00h_shards.ipynb #20ff1da3
+# %% ../../nbs/00h_shards.ipynb #e116b438
 ENGINES: dict[str, Callable[..., Answers]] = {"local": on_processes, "dask": on_dask, "spark": on_spark}
 
+# %% ../../nbs/00h_shards.ipynb #20ff1da3
 def share_of(
     limit: str,    # as DuckDB reads it: "1500MB", "4 GB", "80%"
     workers: int,
@@ -257,6 +264,7 @@ def share_of(
     size = re.fullmatch(r"\s*([\d.]+)\s*(\D+?)\s*", limit)
     return f"{float(size[1]) / workers:.10g}{size[2]}" if size else limit
 
+# %% ../../nbs/00h_shards.ipynb #f2f5ccf0
 def capacity(engine: str, cluster: Any, workers: int | None) -> int:
     "How many shards are in work at a time: as asked for, else as the cluster has threads, else as this machine has cores."
     if workers is not None:
@@ -293,6 +301,7 @@ def map_shards(
     job = Job(Path(shop.path).absolute(), packed(function, figures), share_of(memory_limit(), 1 if cluster else at_once))
     return joined(collected(ENGINES[engine](job, plan.shards, at_once, cluster), plan, progress))
 
+# %% ../../nbs/00h_shards.ipynb #e6cab49f
 def packed(function: Callable[..., Any], figures: Mapping[str, Any] | None) -> bytes:
     "A function and its figures as bytes. ValueError if they cannot travel."
     try:
