@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['FREQS', 'COHORTS', 'FACTORS', 'METHODS', 'Period', 'TREE', 'MOVES', 'GAINS', 'MOVED', 'SPREAD', 'CHURN',
-           'cohort_rows', 'Cohorts', 'build_cohorts', 'log_mean', 'lmdi', 'shapley', 'checked_periods', 'tree_sums',
-           'tree_factors', 'bootstrap_sums', 'to_the_cent', 'RevenueTree', 'money_scale', 'positive_factors',
-           'revenue_tree', 'tree_table', 'revenue_tree_by', 'GainLoss', 'gain_loss', 'as_levels', 'check_levels',
-           'gain_table', 'CustomerDistribution', 'plot_at_most', 'spread_over_customers', 'purchases_per_customer',
-           'days_between_purchases', 'ChurnCurve', 'churn_curve']
+           'cohort_rows', 'Cohorts', 'build_cohorts', 'plot_cohorts', 'log_mean', 'lmdi', 'shapley', 'checked_periods',
+           'tree_sums', 'tree_factors', 'bootstrap_sums', 'to_the_cent', 'RevenueTree', 'money_scale',
+           'positive_factors', 'contributions', 'revenue_tree', 'tree_table', 'plot_contributions', 'revenue_tree_by',
+           'GainLoss', 'gain_loss', 'as_levels', 'check_levels', 'gain_table', 'plot_waterfall', 'CustomerDistribution',
+           'plot_at_most', 'spread_over_customers', 'purchases_per_customer', 'days_between_purchases', 'ChurnCurve',
+           'churn_curve']
 
 # %% ../../nbs/02e_revenue.ipynb #57f9d14b
 import re
@@ -71,20 +72,7 @@ class Cohorts(TableResults):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "Retention as a heat map in %, truncated cohorts marked with a star, partial cells in italics."
-        shown = self.matrix() * 100
-        part, stars = self.matrix("partial").to_numpy(), self.matrix("truncated")[0].to_numpy()
-        size = (1.6 + .42 * shown.shape[1], 1.2 + .27 * len(shown))
-        ax = ax or plt.subplots(figsize=(min(size[0], 10), min(size[1], 8)), layout="constrained")[1]
-        ax.imshow(shown, cmap="Blues", vmin=0, vmax=100, aspect="auto")
-        for (i, j), value in np.ndenumerate(shown.to_numpy()):
-            if not np.isnan(value) and shown.size <= 400:
-                ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "black",
-                        style="italic" if part[i, j] == 1 else "normal")
-        names = [f"{pd.Timestamp(str(c)):%Y-%m-%d}"[: 7 if self.freq != "week" else 10] + ("*" if stars[i] else "") for i, c in enumerate(shown.index)]
-        ax.set_yticks(range(len(names)), labels=names)
-        ax.set_xticks(range(shown.shape[1]), labels=[str(c) for c in shown.columns])
-        ax.set(xlabel=f"{self.freq}s since the first purchase in the log", ylabel="", title="% of the cohort that bought (* began before the log)")
-        return ax
+        return plot_cohorts(self, ax)
 
 # %% ../../nbs/02e_revenue.ipynb #190b3d5f
 def build_cohorts(
@@ -109,6 +97,24 @@ def build_cohorts(
     table = rows.assign(customers=size, retention=rows["active"] / size, lower=lower, upper=upper, truncated=pd.DatetimeIndex(cohorts) < first,
                         partial=newest & (pd.Timestamp(day) < pd.Timestamp(after) - pd.Timedelta(days=1)))
     return Cohorts(table[["customers", "active", "retention", "lower", "upper", "spend", "truncated", "partial"]], freq, alpha, day)
+
+# %% ../../nbs/02e_revenue.ipynb #d704fc63
+def plot_cohorts(found: Cohorts, ax: Axes | None = None) -> Axes:
+    "Retention as a heat map in %, truncated cohorts marked with a star, partial cells in italics."
+    shown = found.matrix() * 100
+    part, stars = found.matrix("partial").to_numpy(), found.matrix("truncated")[0].to_numpy()
+    size = (1.6 + .42 * shown.shape[1], 1.2 + .27 * len(shown))
+    ax = ax or plt.subplots(figsize=(min(size[0], 10), min(size[1], 8)), layout="constrained")[1]
+    ax.imshow(shown, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for (i, j), value in np.ndenumerate(shown.to_numpy()):
+        if not np.isnan(value) and shown.size <= 400:
+            ax.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=8, color="white" if value > 60 else "black",
+                    style="italic" if part[i, j] == 1 else "normal")
+    names = [f"{pd.Timestamp(str(c)):%Y-%m-%d}"[: 7 if found.freq != "week" else 10] + ("*" if stars[i] else "") for i, c in enumerate(shown.index)]
+    ax.set_yticks(range(len(names)), labels=names)
+    ax.set_xticks(range(shown.shape[1]), labels=[str(c) for c in shown.columns])
+    ax.set(xlabel=f"{found.freq}s since the first purchase in the log", ylabel="", title="% of the cohort that bought (* began before the log)")
+    return ax
 
 # %% ../../nbs/02e_revenue.ipynb #de2111aa
 FACTORS = ["customers", "visits per customer", "items per visit", "price per item"]
@@ -211,18 +217,7 @@ class RevenueTree(TableResults):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "Contributions with their intervals, and the whole change."
-        rows = self.table.iloc[::-1]
-        ax = ax or plt.subplots(figsize=(6, 2.8), layout="constrained")[1]
-        colours = ["#444444" if n == "revenue" else "#009e73" if v >= 0 else "#d55e00" for n, v in rows["contribution"].items()]
-        bars = ax.barh(rows.index, rows["contribution"], color=colours, height=.6)
-        for bar, value in zip(bars, rows["contribution"], strict=True):
-            bar.set_hatch("//" if value < 0 else "")
-        held = rows.dropna(subset="lower")
-        far = np.clip(np.vstack([held["contribution"] - held["lower"], held["upper"] - held["contribution"]]), 0, None)
-        ax.errorbar(held["contribution"], held.index, xerr=far, fmt="none", ecolor="black", capsize=3)
-        ax.axvline(0, color="black", linewidth=.8)
-        ax.set(xlabel="contribution to the change of revenue")
-        return ax
+        return plot_contributions(self, ax)
 
 # %% ../../nbs/02e_revenue.ipynb #04cae94b
 def money_scale(shop: Shop) -> int: # 2 for dollars
@@ -234,6 +229,18 @@ def money_scale(shop: Shop) -> int: # 2 for dollars
 def positive_factors(shares: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     "Which rows can be decomposed: all factors of both periods above zero."
     return np.all([np.isfinite(f) & (f > 0) for f in shares], axis=(0, 2))
+
+# %% ../../nbs/02e_revenue.ipynb #91a59fe5
+def contributions(
+    sums: pd.DataFrame, # `customers_1, visits_1, …`, a row a sample
+    method: str,
+) -> np.ndarray:        # samples by factors; NaN where a factor is not above zero
+    "What each factor contributes in each sample."
+    before, after = tree_factors(sums)
+    fine = positive_factors((before, after))
+    spread = np.full((len(sums), len(FACTORS)), np.nan)
+    spread[fine] = METHODS[method](before[fine], after[fine])
+    return spread
 
 # %% ../../nbs/02e_revenue.ipynb #e9192bfd
 def revenue_tree(
@@ -258,12 +265,8 @@ def revenue_tree(
         raise ValueError(f"no tree: in {first} known customers have {each['visits_1'].sum()} visits and {each['spend_1'].sum():.2f} revenue, in {second} "
                          f"{each['visits_2'].sum()} and {each['spend_2'].sum():.2f}; all must be above 0. Choose other periods.")
     drawn = bootstrap_sums(each, repeats, seed)
-    sampled = tree_factors(drawn)
-    fine = positive_factors(sampled)
-    spread = np.full((repeats, len(FACTORS)), np.nan)
-    spread[fine] = METHODS[method](sampled[0][fine], sampled[1][fine])
     lost = rows.loc[nobody, ["spend_1", "spend_2"]].astype(float).sum()
-    return RevenueTree(tree_table(factors, METHODS[method](*factors)[0], spread, lost, drawn, alpha, money_scale(shop)), (first, second), method, alpha)
+    return RevenueTree(tree_table(factors, METHODS[method](*factors)[0], contributions(drawn, method), lost, drawn, alpha, money_scale(shop)), (first, second), method, alpha)
 
 # %% ../../nbs/02e_revenue.ipynb #b6a59ef3
 def tree_table(factors: tuple[np.ndarray, np.ndarray], parts: np.ndarray, spread: np.ndarray, anonymous: pd.Series, drawn: pd.DataFrame, alpha: float, scale: int) -> pd.DataFrame:
@@ -280,6 +283,22 @@ def tree_table(factors: tuple[np.ndarray, np.ndarray], parts: np.ndarray, spread
     table.loc["revenue"] = [*ends.round(scale), round(ends[1] - ends[0], scale), *change]
     table.insert(2, "change", table["second"] / table["first"].where(table["first"] != 0) - 1)
     return table
+
+# %% ../../nbs/02e_revenue.ipynb #dced3804
+def plot_contributions(tree: RevenueTree, ax: Axes | None = None) -> Axes:
+    "Contributions with their intervals, and the whole change."
+    rows = tree.table.iloc[::-1]
+    ax = ax or plt.subplots(figsize=(6, 2.8), layout="constrained")[1]
+    colours = ["#444444" if n == "revenue" else "#009e73" if v >= 0 else "#d55e00" for n, v in rows["contribution"].items()]
+    bars = ax.barh(rows.index, rows["contribution"], color=colours, height=.6)
+    for bar, value in zip(bars, rows["contribution"], strict=True):
+        bar.set_hatch("//" if value < 0 else "")
+    held = rows.dropna(subset="lower")
+    far = np.clip(np.vstack([held["contribution"] - held["lower"], held["upper"] - held["contribution"]]), 0, None)
+    ax.errorbar(held["contribution"], held.index, xerr=far, fmt="none", ecolor="black", capsize=3)
+    ax.axvline(0, color="black", linewidth=.8)
+    ax.set(xlabel="contribution to the change of revenue")
+    return ax
 
 # %% ../../nbs/02e_revenue.ipynb #2d92d4af
 def revenue_tree_by(
@@ -346,19 +365,7 @@ class GainLoss(TableResults):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "A waterfall from nothing to the whole change, with intervals."
-        ax = ax or plt.subplots(figsize=(6.5, 3), layout="constrained")[1]
-        rows = self.table
-        start = np.append(rows["amount"].iloc[:-1].cumsum().shift(fill_value=0.).to_numpy(), 0.)
-        colours = ["#009e73" if v >= 0 else "#d55e00" for v in rows["amount"].iloc[:-1]] + ["#444444"]
-        bars = ax.bar(range(len(rows)), rows["amount"], bottom=start, color=colours, width=.7)
-        for bar, value in zip(bars, rows["amount"], strict=True):
-            bar.set_hatch("//" if value < 0 else "")
-        far = np.clip(np.vstack([rows["amount"] - rows["lower"], rows["upper"] - rows["amount"]]), 0, None)
-        ax.errorbar(range(len(rows)), start + rows["amount"], yerr=far, fmt="none", ecolor="black", capsize=3)
-        ax.axhline(0, color="black", linewidth=.8)
-        ax.set_xticks(range(len(rows)), labels=[n.replace(" ", "\n") for n in rows.index])
-        ax.set(ylabel="change of revenue", title=self.focus)
-        return ax
+        return plot_waterfall(self, ax)
 
 # %% ../../nbs/02e_revenue.ipynb #93afa127
 def gain_loss(
@@ -417,6 +424,23 @@ def gain_table(rows: pd.DataFrame, alpha: float, scale: int) -> pd.DataFrame:
     whole = row(known["d"], known["dd"], n)
     made["change"] = whole if not lost["customers"] else [n, round(known["d"] + lost["d"], scale), np.nan, np.nan]
     return pd.DataFrame(made, index=["customers", "amount", "lower", "upper"]).T.rename_axis("movement").astype({"customers": "Int64"})
+
+# %% ../../nbs/02e_revenue.ipynb #aed5650b
+def plot_waterfall(found: GainLoss, ax: Axes | None = None) -> Axes:
+    "A waterfall from nothing to the whole change, with intervals."
+    ax = ax or plt.subplots(figsize=(6.5, 3), layout="constrained")[1]
+    rows = found.table
+    start = np.append(rows["amount"].iloc[:-1].cumsum().shift(fill_value=0.).to_numpy(), 0.)
+    colours = ["#009e73" if v >= 0 else "#d55e00" for v in rows["amount"].iloc[:-1]] + ["#444444"]
+    bars = ax.bar(range(len(rows)), rows["amount"], bottom=start, color=colours, width=.7)
+    for bar, value in zip(bars, rows["amount"], strict=True):
+        bar.set_hatch("//" if value < 0 else "")
+    far = np.clip(np.vstack([rows["amount"] - rows["lower"], rows["upper"] - rows["amount"]]), 0, None)
+    ax.errorbar(range(len(rows)), start + rows["amount"], yerr=far, fmt="none", ecolor="black", capsize=3)
+    ax.axhline(0, color="black", linewidth=.8)
+    ax.set_xticks(range(len(rows)), labels=[n.replace(" ", "\n") for n in rows.index])
+    ax.set(ylabel="change of revenue", title=found.focus)
+    return ax
 
 # %% ../../nbs/02e_revenue.ipynb #f92c123b
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['NAMES', 'QUASI', 'pseudonymise', 'merge_small_groups', 'cell_ranges', 'suppress_cells', 'tighter', 'ladder', 'joined',
            'doublings', 'class_sizes', 'bits', 'choose_levels', 'differencing_risk', 'draw', 'Published',
-           'published_columns', 'diversity', 'publish', 'loss', 'crossed', 'group_table', 'one_persons', 'candidates']
+           'published_columns', 'diversity', 'publish', 'loss', 'crossed', 'plot_kept', 'group_table', 'one_persons',
+           'candidates']
 
 # %% ../../nbs/02h_publish.ipynb #4b560c0e
 import hashlib
@@ -223,11 +224,7 @@ class Published:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         "How much of each column's information is left."
-        ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
-        kept = self.report.set_index("column")["kept"].iloc[::-1]
-        ax.barh(kept.index, 100 * kept, color="#009e73")
-        ax.set(xlabel="% of a column's information that is published", xlim=(0, 100))
-        return ax
+        return plot_kept(self, ax)
 
 # %% ../../nbs/02h_publish.ipynb #bda8bb33
 QUASI = ["age_band", "sex", "region", "income_band", "household_size", "children", "main_store", "main_department", "segment", "status",
@@ -297,6 +294,15 @@ def crossed(profiles: Profiles, rows: str, columns: str, *, key: str, k: int, sa
     both, _ = draw(published_columns(profiles, [rows, columns]), (rows, columns, k, sample, str(profiles.as_of)), key=key, sample=sample)
     said = {c: ladder(both[c])[0] for c in (rows, columns)}
     return suppress_cells(pd.crosstab(said[rows], said[columns], rownames=[rows], colnames=[columns]), k=k)
+
+# %% ../../nbs/02h_publish.ipynb #69b891f9
+def plot_kept(published: Published, ax: Axes | None = None) -> Axes:
+    "How much of each column's information is left."
+    ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
+    kept = published.report.set_index("column")["kept"].iloc[::-1]
+    ax.barh(kept.index, 100 * kept, color="#009e73")
+    ax.set(xlabel="% of a column's information that is published", xlim=(0, 100))
+    return ax
 
 # %% ../../nbs/02h_publish.ipynb #6196553e
 def group_table(

@@ -6,7 +6,8 @@
 __all__ = ['PENETRATION', 'BUYERS', 'PAIRS', 'SIZES', 'UNITS', 'PRICED', 'BANDED', 'Penetration', 'penetration', 'yules_q',
            'buyer_matrix', 'pair_counts', 'grow_tree', 'branches', 'branch_support', 'DecisionHierarchy', 'plot_tree',
            'decision_hierarchy', 'pair_table', 'adjusted_among', 'rule_table', 'ProductAssociation',
-           'product_association', 'band_cuts', 'PriceBands', 'price_bands', 'band_table']
+           'product_association', 'plot_lifts', 'band_cuts', 'PriceBands', 'price_bands', 'band_table',
+           'plot_price_bands']
 
 # %% ../../nbs/02f_products.ipynb #8559ecb7
 from collections.abc import Sequence
@@ -303,14 +304,7 @@ class ProductAssociation(TableResults):
 
     def plot(self, top: int = 10, ax: Axes | None = None) -> Axes:
         "Lift of the strongest found pairs, with intervals."
-        rows = self.summary(top).iloc[::-1]
-        names = [f"{a} + {b}".lower() for a, b in zip(rows["item_1"], rows["item_2"], strict=True)]
-        ax = ax or plt.subplots(figsize=(7, .8 + .3 * max(len(rows), 3)), layout="constrained")[1]
-        ax.errorbar(rows["lift"], range(len(rows)), xerr=np.vstack([rows["lift"] - rows["lower"], rows["upper"] - rows["lift"]]), fmt="o", color="#0072b2", ecolor="#56b4e9", capsize=3)
-        ax.axvline(1, color="#444444", linestyle="--", linewidth=1)
-        ax.set_yticks(range(len(rows)), labels=names, fontsize=8)
-        ax.set(xlabel="lift (chance = 1)")
-        return ax
+        return plot_lifts(self, top, ax)
 
 # %% ../../nbs/02f_products.ipynb #d0854791
 UNITS = {"receipt": "transaction_id", "customer": "customer_id"}
@@ -340,6 +334,18 @@ def product_association(
     pairs = shop.query(PAIRS.format(**words), as_of=day, least=least, pairs=int(min_both))
     tests = items * (items - 1) // 2
     return ProductAssociation(rule_table(pairs, baskets, tests, alpha), baskets, items, tests, alpha, day)
+
+# %% ../../nbs/02f_products.ipynb #6ef7068e
+def plot_lifts(found: ProductAssociation, top: int = 10, ax: Axes | None = None) -> Axes:
+    "Lift of the strongest found pairs, with intervals."
+    rows = found.summary(top).iloc[::-1]
+    names = [f"{a} + {b}".lower() for a, b in zip(rows["item_1"], rows["item_2"], strict=True)]
+    ax = ax or plt.subplots(figsize=(7, .8 + .3 * max(len(rows), 3)), layout="constrained")[1]
+    ax.errorbar(rows["lift"], range(len(rows)), xerr=np.vstack([rows["lift"] - rows["lower"], rows["upper"] - rows["lift"]]), fmt="o", color="#0072b2", ecolor="#56b4e9", capsize=3)
+    ax.axvline(1, color="#444444", linestyle="--", linewidth=1)
+    ax.set_yticks(range(len(rows)), labels=names, fontsize=8)
+    ax.set(xlabel="lift (chance = 1)")
+    return ax
 
 # %% ../../nbs/02f_products.ipynb #924c7bc4
 PRICED = """
@@ -389,22 +395,7 @@ class PriceBands(TableResults):
 
     def plot(self, level: str | None = None, ax: Axes | None = None) -> Axes:
         "Shares of products, units and spend by band, of one level (by default the one with most spend)."
-        spend = self.table.groupby(level=0)["spend"].sum()
-        level = str(spend.idxmax()) if level is None else level
-        if level not in spend.index:
-            raise ValueError(f"level {level!r} has no price band. There are, for example: {', '.join(map(str, spend.nlargest(8).index))}.")
-        rows = self.table.loc[level]
-        ax = ax or plt.subplots(figsize=(6.5, 3), layout="constrained")[1]
-        place = np.arange(len(rows))
-        looks = [("share_of_products", "products", "#bbbbbb", ""), ("share_of_units", "units", "#56b4e9", "//"), ("share_of_spend", "spend", "#d55e00", "")]
-        for i, (column, name, colour, hatch) in enumerate(looks):
-            ax.bar(place + (i - 1) * .27, rows[column] * 100, .27, color=colour, hatch=hatch, label=name)
-        far = np.clip(np.vstack([rows["share_of_spend"] - rows["lower"], rows["upper"] - rows["share_of_spend"]]), 0, None) * 100
-        ax.errorbar(place + .27, rows["share_of_spend"] * 100, yerr=far, fmt="none", ecolor="black", capsize=3)
-        ax.set_xticks(place, labels=[f"{a:.2f}–{b:.2f}" for a, b in zip(rows["lowest"], rows["highest"], strict=True)]) # noqa: RUF001
-        ax.set(xlabel="paid for one", ylabel="%", title=level)
-        ax.legend(frameon=False)
-        return ax
+        return plot_price_bands(self, level, ax)
 
 # %% ../../nbs/02f_products.ipynb #ae542ffe
 def price_bands(
@@ -447,3 +438,23 @@ def band_table(rows: pd.DataFrame, alpha: float) -> pd.DataFrame:
     odds = p / (1 - p).where(p < 1)
     table["lower"], table["upper"] = odds / far / (1 + odds / far), odds * far / (1 + odds * far)
     return table[["lowest", "highest", "products", "units", "spend", "buyers", "share_of_products", "share_of_units", "share_of_spend", "lower", "upper"]]
+
+# %% ../../nbs/02f_products.ipynb #b88697d9
+def plot_price_bands(found: PriceBands, level: str | None = None, ax: Axes | None = None) -> Axes:
+    "Shares of products, units and spend by band, of one level (by default the one with most spend)."
+    spend = found.table.groupby(level=0)["spend"].sum()
+    level = str(spend.idxmax()) if level is None else level
+    if level not in spend.index:
+        raise ValueError(f"level {level!r} has no price band. There are, for example: {', '.join(map(str, spend.nlargest(8).index))}.")
+    rows = found.table.loc[level]
+    ax = ax or plt.subplots(figsize=(6.5, 3), layout="constrained")[1]
+    place = np.arange(len(rows))
+    looks = [("share_of_products", "products", "#bbbbbb", ""), ("share_of_units", "units", "#56b4e9", "//"), ("share_of_spend", "spend", "#d55e00", "")]
+    for i, (column, name, colour, hatch) in enumerate(looks):
+        ax.bar(place + (i - 1) * .27, rows[column] * 100, .27, color=colour, hatch=hatch, label=name)
+    far = np.clip(np.vstack([rows["share_of_spend"] - rows["lower"], rows["upper"] - rows["share_of_spend"]]), 0, None) * 100
+    ax.errorbar(place + .27, rows["share_of_spend"] * 100, yerr=far, fmt="none", ecolor="black", capsize=3)
+    ax.set_xticks(place, labels=[f"{a:.2f}–{b:.2f}" for a, b in zip(rows["lowest"], rows["highest"], strict=True)]) # noqa: RUF001
+    ax.set(xlabel="paid for one", ylabel="%", title=level)
+    ax.legend(frameon=False)
+    return ax
