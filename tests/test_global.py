@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 
-from retail_insight.contract import ContractError
-from retail_insight.demand import Demand
+from retail_insight.contract import ContractError, load_shop
+from retail_insight.contract.shop import connection
+from retail_insight.demand import UNIT_GOODS, Demand, add_covariates, build_demand
 from retail_insight.forecast.boost import Boost
 from retail_insight.forecast.combine import Combined, inverse_weights, weighted
 from retail_insight.forecast.conformal import Conformal, ConformalResults, Past, calibrate, past_of, said_at
@@ -154,6 +155,34 @@ def test_trees_are_deterministic_on_any_number_of_threads():
     one, two = (Boost(trees=30, n_jobs=n).fit_panel(PANEL).mean(STEPS) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, Boost(trees=30, seed=1).fit_panel(PANEL).mean(STEPS))
+
+
+@pytest.fixture
+def on_four_threads():
+    "Complete Journey, its engine on four threads however many processors there are."
+    shop = load_shop("complete_journey")
+    asked = connection(shop.path)
+    before = asked.execute("SELECT current_setting('threads')").fetchall()[0][0]
+    asked.execute("SET threads = 4")
+    yield shop
+    asked.execute(f"SET threads = {before}")
+
+
+def test_two_builds_two_tables_and_two_fits_are_equal_bit_for_bit(on_four_threads):
+    "Threads add up in any order; nothing that is said may depend on it."
+    def built() -> Demand:
+        panel = build_demand(on_four_threads, "category", where=UNIT_GOODS + " AND category IN ('COFFEE', 'FRZN FRUITS', 'FRZN POTATOES')", cap=48).complete().sold_in(40)
+        return add_covariates(panel, on_four_threads, steps=STEPS, holidays="US")
+    panels = [built() for _ in range(2)]
+    told = [lessons_of(panel, STEPS, rows=20_000) for panel in panels]
+    fits = [[model.fit_lessons(table).mean(STEPS) for model in (GlobalGLM(), LiftModel(), *([Boost(trees=20)] if find_spec("lightgbm") else []))] for table in told]
+    for panel, table, means in zip(panels[1:], told[1:], fits[1:], strict=True):
+        pd.testing.assert_frame_equal(panel.frame, panels[0].frame, check_exact=True)
+        pd.testing.assert_frame_equal(panel.covariates, panels[0].covariates, check_exact=True)
+        np.testing.assert_array_equal(table.past.x, told[0].past.x)
+        np.testing.assert_array_equal(table.now.x, told[0].now.x)
+        np.testing.assert_array_equal(means, fits[0])
+    assert len(panels[0].series) > 2
 
 
 def test_conformal_intervals_hold_what_they_promise():

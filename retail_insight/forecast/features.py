@@ -359,7 +359,7 @@ def make_cells(
     found["steps_ahead"] = np.arange(1, steps + 1, dtype=float)[None, None, :]
     table = np.empty((*shape, len(found)), np.float32)
     for i, value in enumerate(found.values()):
-        table[..., i] = value
+        table[..., i] = np.round(value, 9)
     inside = np.minimum(ahead, grid.size[1] - 1)
     target = np.where((ahead < grid.size[1]) & (grid.shut[:, ahead] < 1), grid.units[:, inside], np.nan)
     series, origin, step = np.broadcast_arrays(np.arange(shape[0])[:, None, None], origins[None, :, None], np.arange(1, steps + 1)[None, None, :])
