@@ -126,7 +126,10 @@ def test_a_model_that_is_asked_directly_knows_closed_days(model):
     direct = fitted.forecast(7)
     shut = direct.frame["period"] == AHEAD
     assert shut.sum() == 12 and (direct.frame.loc[shut, FIGURES] == 0).all(axis=None) and (direct.frame.loc[~shut, "upper"] > 0).all()
-    pd.testing.assert_frame_equal(direct.frame, forecast_demand(demand, 7, model=model).frame)
+    asked = forecast_demand(demand, 7, model=model)
+    pd.testing.assert_frame_equal(direct.frame, asked.frame)
+    pd.testing.assert_frame_equal(direct.reasons, asked.reasons, check_index_type=False)
+    assert direct.reasons["reason"].str.contains(f"closed on {AHEAD}: forecast zero").sum() == 12
     open_ = model.fit_panel(add_closures(panel(), [PAST]))
     assert (fitted.sums(7)["mean"] < open_.sums(7)["mean"]).all()
 
@@ -158,7 +161,9 @@ def test_a_week_with_closed_days_sells_what_is_left_of_it(model):
     pd.testing.assert_frame_equal(less.frame[~second], plain.frame[~second])
     assert (less.frame.loc[second, "upper"] < plain.frame.loc[second, "upper"]).all()
     assert less.reasons["reason"].str.contains("open in part from 2024-05-13: forecast at that share").all()
-    pd.testing.assert_frame_equal(model.fit_panel(by_week(["2024-05-13", "2024-05-14"])).forecast(2).frame, less.frame)
+    direct = model.fit_panel(by_week(["2024-05-13", "2024-05-14"])).forecast(2)
+    pd.testing.assert_frame_equal(direct.frame, less.frame)
+    pd.testing.assert_frame_equal(direct.reasons, less.reasons)
 
 
 def test_of_a_past_week_two_closed_days_are_made_up_and_one_is_not():

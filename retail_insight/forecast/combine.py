@@ -89,7 +89,7 @@ def beyond_luck(less: np.ndarray, more: np.ndarray) -> bool: # by series
     apart = more - less
     return len(apart) > 1 and bool(apart.mean() > BEYOND_LUCK * apart.std(ddof=1) / np.sqrt(len(apart)))
 
-def weights_of(pasts: Sequence[Past], method: str) -> np.ndarray: # members
+def weights_of(pasts: Sequence[Past], method: str) -> tuple[np.ndarray, Past]: # members; what they would have said together
     "Weights by one of `METHODS`; all on one member where that missed less than the combination in both ways, by more than chance. ValueError for another method."
     weights = rule_of_weights(pasts, method)
     whole = together(pasts, weights)
@@ -97,10 +97,11 @@ def weights_of(pasts: Sequence[Past], method: str) -> np.ndarray: # members
     held = [missed(Past(past.mean[:, :, seen], past.units[:, :, seen])) for past in (whole, *pasts)]
     better = [i for i, mine in enumerate(held[1:]) if all(map(beyond_luck, mine, held[0]))]
     if not better:
-        return weights
+        return weights, whole
     alone = np.full(len(pasts), STEPS_IN)
     alone[min(better, key=lambda i: held[i + 1][0].mean())] = 1
-    return alone / alone.sum()
+    alone /= alone.sum()
+    return alone, together(pasts, alone)
 
 # %% ../../nbs/09j_combine.ipynb #839eb1e8
 def said_of_zeros(matrix: pd.DataFrame) -> pd.Series: # by series
@@ -162,7 +163,6 @@ class Combined:
     def put_together(self, demand: Demand | pd.DataFrame, pasts: Sequence[Past], now: Sequence[np.ndarray]) -> CombinedResults:
         "The combination of forecasts that are there already."
         matrix, freq = panel_of(demand)
-        found = weights_of(pasts, self.weights)
-        whole = together(pasts, found)
+        found, whole = weights_of(pasts, self.weights)
         return CombinedResults(self.name, matrix, freq, pd.DataFrame(index=matrix.columns), said_of_zeros(matrix), weighted(now, found), calibrate(whole), whole,
                                member_table([model.name for model in self.inner], pasts, found, whole), **days_ahead(demand, self.steps, matrix.shape[1]))

@@ -218,9 +218,9 @@ def tail_shares(found: Calibration, past: Past, alpha: float) -> np.ndarray: # b
 
 # %% ../../nbs/09i_conformal.ipynb #5547559b
 def days_ahead(demand: Demand | pd.DataFrame, steps: int, series: int) -> dict[str, Any]: # `kinds` (steps, or None), `shut` (steps x series)
-    "What kind of days come after the last whole period, and which are stated to be closed."
+    "What kind of days come after the last whole period, and which share of them is stated to be closed."
     kinds = kinds_of_day(demand, steps)
-    return {"kinds": None if kinds is None else kinds[-steps:], "shut": shut_of(demand, (series, 0), steps)[:, -steps:].T >= 1}
+    return {"kinds": None if kinds is None else kinds[-steps:], "shut": shut_of(demand, (series, 0), steps)[:, -steps:].T}
 
 @dataclass(frozen=True, eq=False)
 class ConformalResults(PanelResults):
@@ -230,7 +230,7 @@ class ConformalResults(PanelResults):
     past: Past
     inner: PanelResults | None = field(default=None, kw_only=True) # the fit, where it can be rolled on
     kinds: np.ndarray | None = field(default=None, kw_only=True)   # steps: what kind of days lie ahead
-    shut: np.ndarray | None = field(default=None, kw_only=True)    # steps x series: stated to be closed
+    shut: np.ndarray | None = field(default=None, kw_only=True)    # steps x series: share stated to be closed
     heeds: ClassVar[bool] = True # so do the forecasts that it is made of
 
     def roll(self, demand: Demand | pd.DataFrame) -> "ConformalResults":
@@ -247,9 +247,13 @@ class ConformalResults(PanelResults):
             raise ValueError(f"steps={steps}: {self.model} was calibrated for {len(self.expected)}. Fit it with steps={steps}.")
         return np.where(self.closed(steps), 0., self.expected[:steps])
 
+    def open_ahead(self, steps: int) -> np.ndarray: # steps x series
+        "Which share of each period ahead is open."
+        return np.ones((steps, self.expected.shape[1])) if self.shut is None else 1. - self.shut[:steps]
+
     def closed(self, steps: int) -> np.ndarray: # steps x series
         "Which of the steps are stated to be closed."
-        return np.zeros((steps, self.expected.shape[1]), dtype=bool) if self.shut is None else self.shut[:steps]
+        return self.open_ahead(steps) <= 0
 
     def zero(self, steps: int) -> np.ndarray: # steps x series
         "Where zero is said for a reason: never sold, or closed."

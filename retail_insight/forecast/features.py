@@ -41,6 +41,11 @@ class Grid:
         return self.units.shape[0], self.units.shape[1]
 
     @property
+    def open_ahead(self) -> np.ndarray: # steps x series
+        "Which share of each period ahead is open."
+        return 1. - self.shut[:, self.size[1]:].T
+
+    @property
     def logs(self) -> np.ndarray: # series x periods
         "log(1 + units), nan before a series begins and where it is closed."
         there = (np.arange(self.size[1]) >= self.begun[:, None]) & (self.shut[:, :self.size[1]] < 1)
@@ -486,7 +491,7 @@ def settled(expected: np.ndarray, grid: Grid) -> np.ndarray: # … x steps x ser
     "Zero where nothing was ever sold, the share that will be open of a period that is closed in part, and half as much for every two periods of an odd silence."
     gone, run = gone_silent(grid.units)
     fade = np.where(gone, .5 ** (run / 2), 1.)
-    left = 1. - grid.shut[:, grid.size[1]:].T[:expected.shape[-2]]
+    left = grid.open_ahead[:expected.shape[-2]]
     return np.where((left <= 0) | grid.reasons.eq("all zero").to_numpy(), 0., np.maximum(expected, 0) * fade * left)
 
 def finished(told: Lessons, expected: np.ndarray, least: int = 4) -> np.ndarray: # steps x series, units

@@ -41,6 +41,10 @@ class LiftResults(PanelResults):
     rule: LiftRule     # what was learned
     heeds: ClassVar[bool] = True # its grid knows what is closed
 
+    def open_ahead(self, steps: int) -> np.ndarray: # steps x series
+        "Which share of each period ahead is open."
+        return self.grid.open_ahead[:steps]
+
     def mean(self, steps: int) -> np.ndarray: # steps x series, units
         "What is expected: the median, or the mean where it was asked for."
         check_trained(steps, len(self.centre), self.model)
@@ -274,6 +278,10 @@ class CountResults(PanelResults):
     def after(self, told: Lessons, expected: np.ndarray) -> Any: # of the same class
         "The same with another present."
         return replace(self, matrix=told.grid.matrix, params=lift_table(told.grid, told.lifts), reasons=said_of(told.grid), grid=told.grid, expected=finished(told, expected))
+
+    def open_ahead(self, steps: int) -> np.ndarray: # steps x series
+        "Which share of each period ahead is open."
+        return self.grid.open_ahead[:steps]
 
     def mean(self, steps: int) -> np.ndarray: # steps x series
         "What is expected."

@@ -10,13 +10,13 @@ __all__ = ['units_of', 'RepeatResults', 'Repeat', 'mean_of', 'pattern_of', 'spre
 
 # %% ../../nbs/09b_intermittent.ipynb #e40b4da5
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, PanelResults, check_roll, heeding, panel_of, reasons_of
+from .core import LinearResults, LocalModel, LocalResults, check_roll, panel_of, reasons_of
 from .smoothing import compiled
 
 # %% ../../nbs/09b_intermittent.ipynb #4bbb22ec
@@ -42,15 +42,15 @@ class RepeatResults(LinearResults):
         step = np.arange(steps)
         return np.where(step == 0, 1., self.spec.kept * (step % len(self.pattern) == 0))[:, None] * np.ones(self.pattern.shape[1])
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "RepeatResults":
-        "The pattern after more periods, the spread kept. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The pattern after more periods, the spread kept."
         matrix = check_roll(self.matrix, demand)
         pattern = pattern_of(self.spec, matrix)
-        return heeding(replace(self, matrix=matrix, pattern=pattern, params=self.params.assign(next=pattern[0])), demand)
+        return replace(self, matrix=matrix, pattern=pattern, params=self.params.assign(next=pattern[0]))
 
 # %% ../../nbs/09b_intermittent.ipynb #c94f7009
 @dataclass(frozen=True)
-class Repeat(LocalModel):
+class Repeat(LocalModel[RepeatResults]):
     "What naive forecasts and averages have in common."
     @property
     def name(self) -> str:
@@ -71,14 +71,14 @@ class Repeat(LocalModel):
         "What each period leads to expect at the next turn; NaN where it says nothing."
         return np.where(known, units, np.nan)
 
-    def fit(self, demand: Demand | pd.DataFrame) -> RepeatResults:
+    def fit_open(self, demand: Demand | pd.DataFrame) -> RepeatResults:
         "Fit every series. ValueError for a panel shorter than the pattern."
         matrix, freq = panel_of(demand)
         if len(matrix) <= self.period > 1:
             raise ValueError(f"period={self.period}: the panel has {len(matrix)} periods; a season and one more are needed. Use a shorter period or `Naive()`.")
         sigma, pattern = spread_of(self, matrix), pattern_of(self, matrix)
         params = pd.DataFrame({"next": pattern[0], "sigma": sigma}, index=matrix.columns)
-        return heeding(RepeatResults(self.name, matrix, freq, params, reasons_of(matrix), sigma, self, pattern), demand)
+        return RepeatResults(self.name, matrix, freq, params, reasons_of(matrix), sigma, self, pattern)
 
 
 # %% ../../nbs/09b_intermittent.ipynb #91aed4f1
@@ -174,7 +174,7 @@ def size_at(sizes: np.ndarray, count: np.ndarray, share: np.ndarray) -> np.ndarr
     return sizes[np.arange(len(sizes)), rank]
 
 @dataclass(frozen=True, eq=False)
-class SaleResults(PanelResults):
+class SaleResults(LocalResults):
     "A sale with some chance, of a size that was seen before; every period ahead alike."
     spec: "SaleModel"
     found: np.ndarray  # what was estimated, kept when rolling on
@@ -205,14 +205,14 @@ class SaleResults(PanelResults):
         "Sales drawn period by period."
         return self.drawn(np.random.default_rng(seed).random((draws, steps, len(self.rate))))
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "SaleResults":
-        "The same shares after more periods. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> "SaleResults":
+        "The same shares after more periods."
         rolled = sale_results(self.spec, check_roll(self.matrix, demand), self.freq, self.found)
-        return heeding(replace(rolled, away=self.away), demand)
+        return replace(rolled, away=self.away)
 
 # %% ../../nbs/09b_intermittent.ipynb #9e8bb930
 @dataclass(frozen=True)
-class SaleModel(LocalModel):
+class SaleModel(LocalModel[SaleResults]):
     "What methods for series of many zeros have in common."
     @property
     def name(self) -> str:
@@ -227,9 +227,9 @@ class SaleModel(LocalModel):
         "Rate and chance by series, from what was estimated."
         raise NotImplementedError
 
-    def fit(self, demand: Demand | pd.DataFrame) -> SaleResults:
+    def fit_open(self, demand: Demand | pd.DataFrame) -> SaleResults:
         "Fit every series."
-        return heeding(sale_results(self, *panel_of(demand), None), demand)
+        return sale_results(self, *panel_of(demand), None)
 
 
 def sale_results(spec: SaleModel, matrix: pd.DataFrame, freq: str, found: np.ndarray | None) -> SaleResults:

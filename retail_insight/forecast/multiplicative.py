@@ -14,13 +14,13 @@ from collections import namedtuple
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from ..demand import Demand
-from .core import LocalModel, PanelResults, check_roll, heeding, panel_of, reasons_of, season_length
+from .core import LocalModel, LocalResults, check_roll, panel_of, reasons_of, season_length
 from .smoothing import ENDLESS, ETS, HIGH, LOW, ETSResults, Smoothing, aicc, begins, by_mean, compiled, log_likelihood, solve_spd
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d67f559
@@ -330,7 +330,7 @@ def draw_paths(theta: np.ndarray, state: np.ndarray, sigma: np.ndarray, multipli
 
 # %% ../../nbs/09d_multiplicative.ipynb #0aa23458
 @dataclass(frozen=True, eq=False)
-class MultipliedResults(PanelResults):
+class MultipliedResults(LocalResults):
     "Smoothing with parts that multiply; `params` says the form, its parameters and the level and trend now."
     theta: np.ndarray      # alpha, beta, gamma (shares), phi x series
     start: np.ndarray      # state before the first period x series
@@ -359,13 +359,13 @@ class MultipliedResults(PanelResults):
         return replace(self, matrix=self.matrix.iloc[:, some], params=self.params.iloc[some], reasons=self.reasons.iloc[some], theta=self.theta[:, some],
                        start=self.start[:, some], state=self.state[:, some], sigma=self.sigma[some], multiplied=self.multiplied[some])
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "MultipliedResults":
-        "The same parameters after more periods. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The same parameters after more periods."
         matrix = check_roll(self.matrix, demand)
         fitted = np.flatnonzero((self.reasons == "").to_numpy())
         state = self.state.copy()
         state[:, fitted] = states_after(matrix.to_numpy(float)[:, fitted], begins(self.matrix.to_numpy(float))[fitted], self.theta[:, fitted], self.start[:, fitted])
-        return heeding(replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1])), demand)
+        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
 
 def states_after(values: np.ndarray, first: np.ndarray, theta: np.ndarray, start: np.ndarray) -> np.ndarray: # state x series, the next period's season first
     "Run every series from its first observation to its last."
@@ -378,7 +378,7 @@ def states_after(values: np.ndarray, first: np.ndarray, theta: np.ndarray, start
 
 # %% ../../nbs/09d_multiplicative.ipynb #99cfde8c
 @dataclass(frozen=True)
-class MultiplicativeETS(Smoothing):
+class MultiplicativeETS(Smoothing[MultipliedResults]):
     """Exponential smoothing with errors or seasons that multiply, for series that are always positive; maximum likelihood.
 
     `form` is one of `MFORMS` or several, of which each series takes that with the least AICc. `period` is the length of the season in
@@ -388,10 +388,10 @@ class MultiplicativeETS(Smoothing):
     title: ClassVar[str] = "multiplicative ETS"
     usual: ClassVar[tuple[str, ...]] = MULTIPLIED
 
-    def fit(self, demand: Demand | pd.DataFrame) -> MultipliedResults:
-        "Fit every series. ValueError for a form or a matrix that makes no sense."
+    def fit_open(self, demand: Demand | pd.DataFrame) -> MultipliedResults:
+        "Fit every series."
         matrix, freq = panel_of(demand)
-        return heeding(fit_multiplied(self, matrix, freq, season_length(self.period, freq)), demand)
+        return fit_multiplied(self, matrix, freq, season_length(self.period, freq))
 
 # %% ../../nbs/09d_multiplicative.ipynb #9d8a8453
 def best_mform(values: np.ndarray, names: tuple[str, ...], period: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -457,7 +457,7 @@ def geometric(y: np.ndarray, x: np.ndarray) -> float:
 
 # %% ../../nbs/09d_multiplicative.ipynb #44a870af
 @dataclass(frozen=True, eq=False)
-class AnyResults(PanelResults):
+class AnyResults(LocalResults):
     "Each series by whichever of two results has the lower AICc."
     added: ETSResults
     times: MultipliedResults
@@ -478,15 +478,15 @@ class AnyResults(PanelResults):
         "Of the form that was chosen."
         return np.where(self.taken, self.times.paths(steps, draws, seed), self.added.paths(steps, draws, seed))
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "AnyResults":
-        "The same forms and parameters after more periods. ValueError for another panel."
-        added, times = self.added.roll(demand), self.times.roll(demand)
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The same forms and parameters after more periods."
+        added, times = self.added.roll_open(demand), self.times.roll_open(demand)
         params = added.params.copy()
         params.loc[self.taken] = times.params.loc[self.taken]
-        return heeding(replace(self, matrix=added.matrix, params=params, added=added, times=times), demand)
+        return replace(self, matrix=added.matrix, params=params, added=added, times=times)
 
 @dataclass(frozen=True)
-class AnyETS(LocalModel):
+class AnyETS(LocalModel[AnyResults]):
     "Exponential smoothing whose parts add or multiply, whichever has the lower AICc in each series."
     period: int | None = None
 
@@ -495,10 +495,10 @@ class AnyETS(LocalModel):
         "How results call it."
         return "ETS of any form"
 
-    def fit(self, demand: Demand | pd.DataFrame) -> AnyResults:
+    def fit_open(self, demand: Demand | pd.DataFrame) -> AnyResults:
         "Fit every series both ways."
-        added, times = ETS(period=self.period).fit(demand), MultiplicativeETS(period=self.period).fit(demand)
+        added, times = ETS(period=self.period).fit_open(demand), MultiplicativeETS(period=self.period).fit_open(demand)
         taken = ((times.reasons == "") & (times.params["aicc"] < added.params["aicc"])).to_numpy()
         params = added.params.copy()
         params.loc[taken] = times.params.loc[taken]
-        return heeding(AnyResults(self.name, added.matrix, added.freq, params, added.reasons, added, times, taken), demand)
+        return AnyResults(self.name, added.matrix, added.freq, params, added.reasons, added, times, taken)

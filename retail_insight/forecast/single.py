@@ -10,7 +10,7 @@ __all__ = ['SingleModel', 'SARIMAX', 'Components', 'SingleETS', 'SingleTheta', '
 import warnings
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,12 @@ from joblib import Parallel, delayed
 
 from ..contract import ContractError
 from ..demand import Demand
-from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of
+from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of
 from .smoothing import by_mean
 
 # %% ../../nbs/09e_statsmodels.ipynb #ad5a3cc3
 @dataclass(frozen=True)
-class SingleModel(LocalModel):
+class SingleModel(LocalModel["SingleResults"]):
     "What the models of one series have in common."
     covariates: tuple[str, ...] = () # names that the panel knows in advance
     log: bool = False                # fit log(1 + units)?
@@ -51,9 +51,9 @@ class SingleModel(LocalModel):
         "How results call it."
         raise NotImplementedError
 
-    def fit(self, demand: Demand | pd.DataFrame) -> "SingleResults":
+    def fit_open(self, demand: Demand | pd.DataFrame) -> "SingleResults":
         "Fit every series. ValueError for covariates that are not known in advance."
-        return heeding(fit_single(self, demand), demand)
+        return fit_single(self, demand)
 
 # %% ../../nbs/09e_statsmodels.ipynb #5dd300e7
 @dataclass(frozen=True)
@@ -242,14 +242,14 @@ class SingleResults(LinearResults):
         stayed = np.stack([(surprise[:, t::-1] * grown[:t + 1]).sum(axis=1) for t in range(steps)], axis=1)
         return self.back(mean + stayed)
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "SingleResults":
-        "The same parameters after more periods. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The same parameters after more periods. ValueError for covariates that are missing."
         matrix = check_roll(self.matrix, demand)
         if self.demand is None:
-            return heeding(replace(self, matrix=matrix), demand)
+            return replace(self, matrix=matrix)
         if not isinstance(demand, Demand) or demand.covariates is None:
             raise ValueError(f"roll: {self.model} needs {', '.join(self.spec.covariates)} of the new periods. Give a `Demand` with covariates (`add_covariates`).")
-        return heeding(replace(self, matrix=matrix, demand=longer(self.demand, demand)), demand)
+        return replace(self, matrix=matrix, demand=longer(self.demand, demand))
 
 # %% ../../nbs/09e_statsmodels.ipynb #fa4f34df
 def longer(held: Demand, demand: Demand) -> Demand:

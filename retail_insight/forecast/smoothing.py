@@ -16,14 +16,14 @@ from collections import namedtuple
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
 
 from ..demand import Demand
 from ..contract.bytes import compiled as compiled_late
-from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of, season_length
+from .core import LinearResults, LocalModel, R, check_roll, panel_of, reasons_of, season_length
 
 # %% ../../nbs/09a_smoothing.ipynb #05e70a8a
 @dataclass(frozen=True)
@@ -576,11 +576,11 @@ class ETSResults(LinearResults):
         later = alpha + alpha * beta * (phi ** ahead).cumsum(axis=0) + (1 - alpha) * gamma * (ahead % period == 0)
         return np.vstack([np.ones_like(alpha), later])
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "ETSResults":
-        "The same parameters after more periods: the panel from its first period to a later last one. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The same parameters after more periods."
         matrix = check_roll(self.matrix, demand)
         state, _ = last_states(matrix.to_numpy(float), begins(self.matrix.to_numpy(float)), self.theta, self.start)
-        return heeding(replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1])), demand)
+        return replace(self, matrix=matrix, state=state, params=self.params.assign(level=state[0], trend=state[1]))
 
 # %% ../../nbs/09a_smoothing.ipynb #601f2ece
 def last_states(
@@ -608,7 +608,7 @@ def params_table(found: Fitted, state: np.ndarray, sigma: np.ndarray, seen: np.n
 
 # %% ../../nbs/09a_smoothing.ipynb #b3b2eac4
 @dataclass(frozen=True)
-class Smoothing(LocalModel):
+class Smoothing(LocalModel[R]):
     "What models that choose among forms of smoothing have in common."
     form: str | tuple[str, ...] = AUTO
     period: int | None = None
@@ -632,15 +632,15 @@ class Smoothing(LocalModel):
 
 # %% ../../nbs/09a_smoothing.ipynb #a2c61974
 @dataclass(frozen=True)
-class ETS(Smoothing):
+class ETS(Smoothing[ETSResults]):
     """Exponential smoothing with additive errors, trend and season; maximum likelihood, the start concentrated out.
 
     `form` is one of `FORMS` or several, of which each series takes that with the least AICc. `period` is the length of the season in
     periods, by default 7 for days and none for weeks. Source: Hyndman, Koehler, Ord and Snyder (2008); bounds as in statsmodels."""
-    def fit(self, demand: Demand | pd.DataFrame) -> ETSResults:
-        "Fit every series. ValueError for a form or a matrix that makes no sense."
+    def fit_open(self, demand: Demand | pd.DataFrame) -> ETSResults:
+        "Fit every series."
         matrix, freq = panel_of(demand)
-        return heeding(fit_panel(self, matrix, freq, season_length(self.period, freq)), demand)
+        return fit_panel(self, matrix, freq, season_length(self.period, freq))
 
 # %% ../../nbs/09a_smoothing.ipynb #9a64f498
 def fit_panel(model: ETS, matrix: pd.DataFrame, freq: str, period: int) -> ETSResults:

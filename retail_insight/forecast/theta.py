@@ -8,13 +8,14 @@ __all__ = ['autocorrelations', 'seasonal', 'centred_average', 'figures', 'Season
 
 # %% ../../nbs/09c_theta.ipynb #eddc8e1c
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
 from ..demand import Demand
-from .core import LinearResults, LocalModel, check_roll, heeding, panel_of, reasons_of, season_length
+from .core import LinearResults, LocalModel, check_roll, panel_of, reasons_of, season_length
 from .smoothing import ALPHA, FORMS, begins, by_mean, fit_forms, last_states
 
 # %% ../../nbs/09c_theta.ipynb #f7e25367
@@ -123,14 +124,14 @@ class ThetaResults(LinearResults):
         "The same without season."
         return Around(self.model, self.matrix, self.freq, self.params, self.reasons, self.sigma, self.plain(steps), self.theta[ALPHA])
 
-    def roll(self, demand: Demand | pd.DataFrame) -> "ThetaResults":
-        "The same parameters after more periods. ValueError for another panel."
+    def roll_open(self, demand: Demand | pd.DataFrame) -> Self:
+        "The same parameters after more periods."
         matrix = check_roll(self.matrix, demand)
         fitted = (self.reasons == "").to_numpy()
         values = self.season.without(matrix.to_numpy(dtype=float))
         state, _ = last_states(values, np.where(fitted, begins(self.matrix.to_numpy(float)), len(values)), self.theta, self.start)
         seen = np.where(fitted, self.seen + len(matrix) - len(self.matrix), self.seen)
-        return heeding(replace(self, matrix=matrix, level=state[0], seen=seen, params=self.params.assign(level=state[0])), demand)
+        return replace(self, matrix=matrix, level=state[0], seen=seen, params=self.params.assign(level=state[0]))
 
 # %% ../../nbs/09c_theta.ipynb #4c1a538d
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,7 @@ class Around(LinearResults):
 
 # %% ../../nbs/09c_theta.ipynb #6679d503
 @dataclass(frozen=True)
-class Theta(LocalModel):
+class Theta(LocalModel[ThetaResults]):
     """The Theta method (Assimakopoulos and Nikolopoulos 2000) as exponential smoothing with drift; seasons by classical decomposition.
 
     `period` is the length of the season in periods, by default 7 for days and none for weeks; `season` is "auto" (multiplicative where
@@ -176,10 +177,10 @@ class Theta(LocalModel):
         "How results call it."
         return "Theta"
 
-    def fit(self, demand: Demand | pd.DataFrame) -> ThetaResults:
+    def fit_open(self, demand: Demand | pd.DataFrame) -> ThetaResults:
         "Fit every series."
         matrix, freq = panel_of(demand)
-        return heeding(fit_theta(self, matrix, freq, season_length(self.period, freq)), demand)
+        return fit_theta(self, matrix, freq, season_length(self.period, freq))
 
 
 # %% ../../nbs/09c_theta.ipynb #45d3c98a
