@@ -48,7 +48,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from .contract import ContractError, Shop, cached_shops, clear_cache, load_shop, resolve_as_of
-from .contract.shop import EMBEDDED, cache_folder
+from .contract.place import cache_folder
+from .contract.shop import EMBEDDED
 from .contract.sources import open_database
 from .describe import FourVs, describe_shop
 from .demand import UNIT_GOODS, Demand, build_demand

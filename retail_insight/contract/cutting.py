@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from .files import literal, quoted, run
-from .shop import Shop, engine_settings, memory_limit, resolve_as_of
+from .place import engine_settings, memory_limit
+from .shop import Shop, resolve_as_of
 from .tables import COMPUTED, TABLES, known
 
 # %% ../../nbs/00g_cutting.ipynb #6889ec1d

@@ -25,7 +25,8 @@ import pandas as pd
 from .door import digest_of, fill_shop, find_oddities, find_repeats, settled
 from .files import Source, by_name, literal, quoted, run
 from .incoming import band_order
-from .shop import Shop, alone_at, cache_folder, cannot_write, close_shop, engine_settings, file_name, folder_beside, open_shop, put_in_place
+from .place import alone_at, cache_folder, cannot_write, engine_settings, folder_beside, put_in_place
+from .shop import Shop, close_shop, file_name, open_shop
 from .sources import open_source
 from .tables import TABLES, ContractError, log
 

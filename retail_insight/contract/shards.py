@@ -34,7 +34,8 @@ from tqdm import tqdm
 
 from .. import __version__
 from .cutting import Shard, ShardPlan, open_shard, plan_shards, shard_shop
-from .shop import Shop, memory_limit
+from .place import memory_limit
+from .shop import Shop
 from .tables import known
 
 # %% ../../nbs/00h_shards.ipynb #b3fdc3ea
