@@ -140,6 +140,7 @@ def take_recipe(draft: Draft, recipe: str) -> None:
             same = all(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(mapped[column])) for name in re.split(r" [+*] ", found["source"]))
             draft.reasons.append(dict(found if same else of_recipe, table=table, column=column))
 
+# %% ../../nbs/00j_proposal.ipynb #25f00239
 def use_recipe(draft: Draft, recipe: str) -> str: # the recipe's name, and what was kept of the lines found
     "The lines of a recipe instead of those found, with the reasons found. Where the dates are written in another way, the lines found stay."
     found, lines = draft.mapping["transactions"].get("timestamp", ""), RECIPES[recipe]
@@ -308,6 +309,7 @@ def propose(sample: Sample) -> Proposal:
         mapped.update({c: broken_lines(v) for c, v in mapped.items() if isinstance(v, str) and v.startswith("=")})
     return finish_proposal(draft, join, given)
 
+# %% ../../nbs/00j_proposal.ipynb #b736a1fd
 def check_mapping(sample: Sample, mapping: dict[str, dict[str, Any]], given: str) -> Proposal:
     "What a mapping that exists makes of the rows read."
     origin = str(mapping.get("transactions", {}).get("from", "transactions"))

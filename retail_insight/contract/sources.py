@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['SETTLED', 'BATCH_ROWS', 'PLAIN', 'NUMBERS', 'BATCH_BYTES', 'SEEN', 'SNAPSHOT', 'ENDINGS', 'KINDS', 'Tables',
            'to_arrow', 'refuse_password', 'scrubbed', 'Database', 'one_query', 'table_sql', 'asked', 'magic',
-           'settled_type', 'written', 'sqlite_batches', 'sqlite_schema', 'SQLite', 'attached', 'DuckDB', 'server_sql',
-           'postgres_said', 'postgres_driver', 'with_timeout', 'PostgresConnection', 'marked_batches', 'Postgres',
-           'database_file', 'open_database', 'open_source', 'needed', 'exact_number', 'finite_time', 'land', 'copied',
-           'staged']
+           'settled_type', 'written', 'sqlite_batches', 'sqlite_schema', 'SQLiteConnection', 'SQLite', 'attached',
+           'DuckDBConnection', 'DuckDB', 'server_sql', 'postgres_said', 'postgres_driver', 'with_timeout',
+           'PostgresConnection', 'marked_batches', 'Postgres', 'database_file', 'open_database', 'open_source',
+           'needed', 'exact_number', 'finite_time', 'land', 'copied', 'staged']
 
 # %% ../../nbs/00c_sources.ipynb #cf32c095
 import difflib
@@ -127,7 +127,7 @@ def asked(wanted: str) -> str:
 
 # %% ../../nbs/00c_sources.ipynb #21e72a24
 def magic(path: Path) -> str: # "sqlite", "duckdb" or nothing
-    "What kind of database a file is, by its first bytes; an empty file is an empty SQLite database."
+    "What kind of database a file is, by its first bytes; nothing is said of an empty one."
     with open(path, "rb") as file:
         head = file.read(16)
     return "sqlite" if head == b"SQLite format 3\0" else "duckdb" if head[8:12] == b"DUCK" else ""
@@ -174,8 +174,8 @@ def sqlite_schema(database: Any, query: str, leanings: dict[str, str]) -> pa.Sch
     return pa.schema(list(zip(names, kinds, strict=True)))
 
 # %% ../../nbs/00c_sources.ipynb #05bbb4c9
-class SQLite(Database):
-    "A SQLite file, read by Python's own library."
+class SQLiteConnection(Database):
+    "A connection to a SQLite file, in one transaction that only reads."
     KIND = "sqlite"
     LISTED = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 
@@ -190,6 +190,10 @@ class SQLite(Database):
 
     def plain_names(self) -> list[str]:
         return self.tables()
+
+# %% ../../nbs/00c_sources.ipynb #b2b58f5d
+class SQLite(SQLiteConnection):
+    "A SQLite file, read by Python's own library, a batch at a time."
 
     def columns(self, table: str) -> dict[str, str]:
         "Columns of a table and the types that were declared for them."
@@ -215,8 +219,8 @@ def attached(name: str, path: Path | None) -> duckdb.DuckDBPyConnection:
     return con
 
 # %% ../../nbs/00c_sources.ipynb #95a47cb9
-class DuckDB(Database):
-    "A DuckDB file, attached read-only."
+class DuckDBConnection(Database):
+    "A connection to a DuckDB file, attached read-only."
     KIND = "duckdb"
     FROM = "FROM duckdb_tables() AS t WHERE database_name = 'source' AND NOT internal UNION ALL BY NAME SELECT schema_name, view_name AS table_name FROM duckdb_views() WHERE database_name = 'source' AND NOT internal"
     LISTED = f"SELECT CASE WHEN schema_name = 'main' THEN table_name ELSE schema_name || '.' || table_name END FROM (SELECT schema_name, table_name {FROM})"
@@ -231,6 +235,10 @@ class DuckDB(Database):
 
     def plain_names(self) -> list[str]:
         return [name for (name,) in self.rows(f"SELECT table_name FROM (SELECT schema_name, table_name {self.FROM}) WHERE schema_name = 'main'")]
+
+# %% ../../nbs/00c_sources.ipynb #5fe522d7
+class DuckDB(DuckDBConnection):
+    "A DuckDB file, read a batch at a time."
 
     def columns(self, table: str) -> dict[str, str]:
         "Columns of a table and their types."
