@@ -6,9 +6,9 @@
 __all__ = ['FACTS', 'WORTH', 'BLUE', 'ORANGE', 'GREEN', 'SKY', 'GREY', 'MARGIN', 'WIDTH', 'LINE', 'DAYS', 'short', 'worded',
            'facts_of', 'means_index', 'segment_figures', 'segment_sizes', 'demographics_index', 'Cards', 'tried',
            'build_cards', 'new_page', 'panel', 'draw_words', 'draw_block', 'draw_nothing', 'draw_bars', 'style_rows',
-           'draw_index', 'strongest', 'draw_hours', 'draw_kinds', 'draw_pattern', 'draw_taste', 'draw_segments',
-           'draw_who', 'timing_facts', 'draw_alive', 'profile_card', 'draw_prospects', 'size_facts', 'known_rows',
-           'draw_pattern_of', 'segment_card']
+           'draw_index', 'strongest', 'draw_hours', 'draw_kinds', 'draw_scores', 'draw_pattern', 'draw_taste',
+           'draw_segments', 'draw_who', 'timing_facts', 'draw_alive', 'draw_prospects', 'profile_card', 'size_facts',
+           'known_rows', 'draw_pattern_of', 'segment_card']
 
 # %% ../../nbs/04f_cards.ipynb #363a00d7
 import textwrap
@@ -22,6 +22,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..contract import ContractError, Shop
 from .pattern import PatternResults, consumption_pattern, many
@@ -155,7 +156,7 @@ class Cards:
         parts = {"profiles": self.profiles, "pattern": self.pattern, "taste": self.taste, "segments": self.segments, "demographics": self.demographics, "timing": self.timing}
         return pd.DataFrame({"there": {n: p is not None for n, p in parts.items()}, "why not": {n: self.left_out.get(n, "") for n in parts}})
 
-# %% ../../nbs/04f_cards.ipynb #cf96a74d
+# %% ../../nbs/04f_cards.ipynb #4808af55
 def tried(name: str, left_out: dict[str, str], make: Any, *arguments: Any, **options: Any) -> Any:
     "A result, or None with the reason noted."
     try:
@@ -164,6 +165,7 @@ def tried(name: str, left_out: dict[str, str], make: Any, *arguments: Any, **opt
         left_out[name] = str(error)
         return None
 
+# %% ../../nbs/04f_cards.ipynb #cf96a74d
 def build_cards(
     shop: Shop,
     as_of: date | str | None = None,      # inclusive local date
@@ -240,6 +242,7 @@ def draw_nothing(ax: Axes, why: str) -> None:
     wide = ax.get_position().width * ax.get_figure().get_size_inches()[0] # type: ignore[union-attr]
     draw_words(ax, [(0, i, line, {"color": GREY}) for i, line in enumerate(textwrap.wrap(short(why, 400), int(17 * wide))[:7])])
 
+# %% ../../nbs/04f_cards.ipynb #d6e17d4f
 def draw_bars(ax: Axes, values: pd.Series, xlabel: str, colour: str = SKY) -> None:
     "Bars to the side, the first on top."
     ax.barh(range(len(values)), values.to_numpy(dtype=float), color=colour, height=.7)
@@ -297,14 +300,20 @@ def draw_kinds(ax: Axes, mine: pd.Series) -> None:
     draw_bars(ax, pd.Series(top), f"% of lines, by {kind}")
 
 # %% ../../nbs/04f_cards.ipynb #b3a4062a
+def draw_scores(ax: Axes, scores: pd.Series, xlabel: str) -> None:
+    "Bars to both sides of zero."
+    draw_bars(ax, scores, xlabel, GREEN)
+    ax.axvline(0, color=GREY, linewidth=1)
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+
 def draw_pattern(ax: Axes, cards: Cards, customer: Any) -> None:
     "How they shop, in standard deviations."
     if cards.pattern is None or customer not in cards.pattern.scores.index:
         return draw_nothing(ax, cards.left_out.get("pattern", "No basket of this customer was counted."))
     scores = cards.pattern.scores.loc[customer].sort_values(ascending=False)
-    draw_bars(ax, scores, f"standard deviations over all; {many(int(cards.pattern.baskets[customer]), 'basket')}", GREEN)
-    ax.axvline(0, color=GREY, linewidth=1)
+    draw_scores(ax, scores, f"standard deviations over all; {many(int(cards.pattern.baskets[customer]), 'basket')}")
 
+# %% ../../nbs/04f_cards.ipynb #996649b7
 def draw_taste(ax: Axes, cards: Cards, customer: Any, top: int = 6) -> None:
     "Tastes as an index with its interval."
     if cards.taste is None or customer not in cards.taste.table.customers:
@@ -319,6 +328,7 @@ def draw_taste(ax: Axes, cards: Cards, customer: Any, top: int = 6) -> None:
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.legend(frameon=False, fontsize=6.5, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, handletextpad=.2, columnspacing=.8, borderpad=0, borderaxespad=0)
 
+# %% ../../nbs/04f_cards.ipynb #29e8fbef
 def draw_segments(ax: Axes, cards: Cards, customer: Any) -> None:
     "How probable each segment is."
     found = cards.segments
@@ -358,6 +368,18 @@ def draw_alive(ax: Axes, alive: pd.DataFrame) -> None: # by day: `p_alive`, `vis
     ax.xaxis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
     ax.xaxis.set_major_formatter(ConciseDateFormatter(ax.xaxis.get_major_locator(), show_offset=False))
 
+# %% ../../nbs/04f_cards.ipynb #04460500
+def draw_prospects(fig: Figure, column: tuple[float, float], cards: Cards, customer: Any, alive: pd.DataFrame | None) -> None:
+    "Whether they will come again, in words, and as a course where it is given."
+    said = timing_facts(cards.timing, customer)
+    title = "Will they come again?"
+    if alive is None and not said:
+        return draw_nothing(panel(fig, title, column, 5.75, 1.4), "No model of return was given for this customer.")
+    tall = LINE * min(len(said), 3 if alive is not None else 8)
+    draw_block(panel(fig, title, column, 5.75, max(tall, .05)), said[:3 if alive is not None else 8])
+    if alive is not None:
+        draw_alive(panel(fig, "", column, 5.85 + tall, 1.25 - tall, room=.25), alive)
+
 # %% ../../nbs/04f_cards.ipynb #5343834d
 def profile_card(
     cards: Cards | Shop,
@@ -382,19 +404,8 @@ def profile_card(
     draw_prospects(fig, thirds[2], cards, customer, alive)
     draw_pattern(panel(fig, "How they shop", (0, .48), 7.75, 1.95, room=1.35), cards, customer)
     draw_taste(panel(fig, "Tastes", (.52, 1), 7.75, 1.95, room=1.35), cards, customer)
-    draw_segments(panel(fig, "Lifestyle segment", (0, 1), 10.35, .85, room=2.4 if cards.segments is not None and len(cards.segments.names) > 1 else 0), cards, customer)
+    draw_segments(panel(fig, "Lifestyle segment", (0, 1), 10.45, .85, room=2.4 if cards.segments is not None and len(cards.segments.names) > 1 else 0), cards, customer)
     return fig
-
-def draw_prospects(fig: Figure, column: tuple[float, float], cards: Cards, customer: Any, alive: pd.DataFrame | None) -> None:
-    "Whether they will come again, in words, and as a course where it is given."
-    said = timing_facts(cards.timing, customer)
-    title = "Will they come again?"
-    if alive is None and not said:
-        return draw_nothing(panel(fig, title, column, 5.75, 1.4), "No model of return was given for this customer.")
-    tall = LINE * min(len(said), 3 if alive is not None else 8)
-    draw_block(panel(fig, title, column, 5.75, max(tall, .05)), said[:3 if alive is not None else 8])
-    if alive is not None:
-        draw_alive(panel(fig, "", column, 5.85 + tall, 1.25 - tall, room=.25), alive)
 
 # %% ../../nbs/04f_cards.ipynb #3387a881
 def size_facts(profiles: Profiles, labels: pd.Series, segment: str) -> list[tuple[str, str, str]]:
@@ -416,8 +427,7 @@ def draw_pattern_of(ax: Axes, cards: Cards, members: pd.Index) -> None:
     if cards.pattern is None or not cards.pattern.scores.index.isin(members).any():
         return draw_nothing(ax, cards.left_out.get("pattern", "No basket of this segment was counted."))
     scores = cards.pattern.scores[cards.pattern.scores.index.isin(members)].mean().sort_values(ascending=False)
-    draw_bars(ax, scores, "mean, standard deviations over all", GREEN)
-    ax.axvline(0, color=GREY, linewidth=1)
+    draw_scores(ax, scores, "mean, standard deviations over all")
 
 # %% ../../nbs/04f_cards.ipynb #7ec37e4b
 def segment_card(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FEATURES', 'BASKETS', 'MIN_BASKETS', 'MIN_CUSTOMERS', 'THEMES', 'many', 'Feature', 'top_up_cut', 'basket_moments',
            'add_moments', 'spread_between', 'Shrinkage', 'fit_shrinkage', 'parallel_analysis', 'name_factor',
-           'fit_loadings', 'theme_loadings', 'score_weights', 'split_half', 'plot_loadings', 'PatternResults',
-           'consumption_pattern']
+           'fit_loadings', 'theme_loadings', 'score_weights', 'split_half', 'plot_loadings', 'PatternScores',
+           'PatternResults', 'consumption_pattern']
 
 # %% ../../nbs/04_lifestyle.ipynb #b4c0451c
 from dataclasses import dataclass
@@ -263,14 +263,14 @@ def plot_loadings(loadings: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.imshow(loadings, cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(loadings.to_numpy()):
         if abs(value) >= .2:
-            ax.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if abs(value) > .7 else "black")
+            ax.text(j, i, f"{value:+.1f}", ha="center", va="center", fontsize=8, color="white" if abs(value) > .55 else "black")
     ax.set_xticks(range(loadings.shape[1]), [str(c).replace(", ", ",\n") for c in loadings], rotation=45, ha="right", fontsize=8)
     ax.set_yticks(range(len(loadings)), loadings.index, fontsize=8)
     return ax
 
-# %% ../../nbs/04_lifestyle.ipynb #8a933306
+# %% ../../nbs/04_lifestyle.ipynb #37964798
 @dataclass(frozen=True, eq=False)
-class PatternResults:
+class PatternScores:
     """How each customer shops: scores on named factors of mission and rhythm.
 
     `scores` has a row a customer and a column a factor, in standard deviations over all customers; `loadings` is
@@ -289,6 +289,10 @@ class PatternResults:
     def to_frame(self) -> pd.DataFrame:
         "A copy of the scores, with how many baskets they rest on."
         return self.scores.assign(baskets=self.baskets)
+
+# %% ../../nbs/04_lifestyle.ipynb #8a933306
+class PatternResults(PatternScores):
+    "How each customer shops: scores on named factors of mission and rhythm, and what the factors are."
 
     def summary(self) -> pd.DataFrame:
         "Each factor: the features that make it, what it explains, and how reliable its scores are."

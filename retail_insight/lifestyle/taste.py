@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LABELS', 'BANDS', 'LINES', 'LARGE', 'FEW_BUYERS', 'item_sql', 'told_by', 'item_names', 'count_choices',
            'choice_loglike', 'shrunken_index', 'ChoiceTable', 'choice_table', 'shape_slope', 'large_slope',
-           'fit_shapes', 'plot_tastes', 'TasteMatrix', 'plain_id', 'customer_position', 'TasteIndex', 'taste_index',
-           'choice_loss']
+           'fit_shapes', 'plot_tastes', 'TasteMatrix', 'plain_id', 'customer_position', 'CustomerTastes', 'TasteIndex',
+           'taste_index', 'choice_loss']
 
 # %% ../../nbs/04a_taste.ipynb #fa27aa46
 from collections.abc import Sequence
@@ -235,6 +235,10 @@ def plot_tastes(
     ax.set_yticks(y, shown.index.astype(str), parse_math=False) # a name may hold a $
     ax.set_xscale("symlog", linthresh=100)
     ax.set(xlabel="index (100 = everybody)", xlim=(-5, None))
+    far = ax.get_xlim()[1]
+    ticks = [t for t in ((0, 50, 100, 200, 400, 800) if far < 1000 else (0, 50, 100, 300, 1000, 3000, 10_000, 100_000)) if t <= far]
+    ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
+    ax.minorticks_off()
     ax.legend(frameon=False, loc="lower right", fontsize=8)
     return ax
 
@@ -277,13 +281,9 @@ def customer_position(customers: pd.Index, customer: Any) -> int:
         raise KeyError(f"customer {plain_id(customer)!r} has no choice among the {len(customers)} customers up to this day.")
     return int(found)
 
-# %% ../../nbs/04a_taste.ipynb #71787fdc
-@dataclass(frozen=True, eq=False)
-class TasteIndex(TasteMatrix):
-    """Tastes of customers for items as an index, 100 = everybody, shrunken by empirical Bayes.
-
-    `items` has a row an item: its share of all choices, buyers, choices, and the shape of tastes for it (small: people
-    differ). Rows of `to_frame()` are items that a customer has chosen; `of(customer)` and `matrix()` hold the others too."""
+# %% ../../nbs/04a_taste.ipynb #64fc9af8
+class CustomerTastes(TasteMatrix):
+    "Tastes of one customer at a time, with their intervals."
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -305,6 +305,13 @@ class TasteIndex(TasteMatrix):
         n = np.bincount(self.table.col[mine], self.table.n[mine], len(self.table.items)).astype(int)
         values = shrunken_index(n, self.table.total[i] * self.table.share, self.items["shape"].to_numpy(), self.alpha, self.table.total[i])
         return values.set_index(self.table.items).sort_values("index", ascending=False, kind="stable")
+
+# %% ../../nbs/04a_taste.ipynb #71787fdc
+class TasteIndex(CustomerTastes):
+    """Tastes of customers for items as an index, 100 = everybody, shrunken by empirical Bayes.
+
+    `items` has a row an item: its share of all choices, buyers, choices, and the shape of tastes for it (small: people
+    differ). Rows of `to_frame()` are items that a customer has chosen; `of(customer)` and `matrix()` hold the others too."""
 
     def summary(self) -> pd.DataFrame:
         "Each item: share of choices, buyers, and how much people differ in it (standard deviation of the index)."

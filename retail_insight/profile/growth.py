@@ -298,6 +298,7 @@ def plot_contributions(tree: RevenueTree, ax: Axes | None = None) -> Axes:
     ax.errorbar(held["contribution"], held.index, xerr=far, fmt="none", ecolor="black", capsize=3)
     ax.axvline(0, color="black", linewidth=.8)
     ax.set(xlabel="contribution to the change of revenue")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
     return ax
 
 # %% ../../nbs/02e_revenue.ipynb #2d92d4af
@@ -440,6 +441,7 @@ def plot_waterfall(found: GainLoss, ax: Axes | None = None) -> Axes:
     ax.axhline(0, color="black", linewidth=.8)
     ax.set_xticks(range(len(rows)), labels=[n.replace(" ", "\n") for n in rows.index])
     ax.set(ylabel="change of revenue", title=found.focus)
+    ax.yaxis.set_major_formatter("{x:,.0f}")
     return ax
 
 # %% ../../nbs/02e_revenue.ipynb #f92c123b

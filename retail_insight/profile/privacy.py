@@ -300,8 +300,9 @@ def plot_kept(published: Published, ax: Axes | None = None) -> Axes:
     "How much of each column's information is left."
     ax = ax or plt.subplots(figsize=(6, 3), layout="constrained")[1]
     kept = published.report.set_index("column")["kept"].iloc[::-1]
-    ax.barh(kept.index, 100 * kept, color="#009e73")
-    ax.set(xlabel="% of a column's information that is published", xlim=(0, 100))
+    bars = ax.barh(kept.index, 100 * kept, color="#009e73")
+    ax.bar_label(bars, fmt="%.0f", padding=3)
+    ax.set(xlabel="% of a column's information that is published", xlim=(0, 109))
     return ax
 
 # %% ../../nbs/02h_publish.ipynb #6196553e

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PENETRATION', 'BUYERS', 'PAIRS', 'SIZES', 'UNITS', 'PRICED', 'BANDED', 'Penetration', 'penetration', 'yules_q',
            'buyer_matrix', 'pair_counts', 'grow_tree', 'branches', 'branch_support', 'DecisionHierarchy', 'plot_tree',
-           'decision_hierarchy', 'pair_table', 'adjusted_among', 'rule_table', 'ProductAssociation',
-           'product_association', 'plot_lifts', 'band_cuts', 'PriceBands', 'price_bands', 'band_table',
-           'plot_price_bands']
+           'decision_hierarchy', 'pair_table', 'adjusted_among', 'hypergeometric_tail', 'chance_of_as_many',
+           'rule_table', 'ProductAssociation', 'product_association', 'plot_lifts', 'band_cuts', 'PriceBands',
+           'price_bands', 'band_table', 'plot_price_bands']
 
 # %% ../../nbs/02f_products.ipynb #8559ecb7
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
+from scipy.special import gammaln
 from sklearn.cluster import KMeans
 
 from ..contract import Shop, resolve_as_of
@@ -197,7 +198,8 @@ def plot_tree(found: DecisionHierarchy, ax: Axes | None = None) -> Axes:
         (y1, x1), (y2, x2) = place[int(left)], place[int(right)]
         ax.plot([x1, height, height, x2], [y1, y1, y2, y2], color="#0072b2", linewidth=1.3)
         place[n + i] = ((y1 + y2) / 2, height)
-        ax.annotate(f"{100 * found.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(2, 0), textcoords="offset points", fontsize=7, va="center")
+        ax.annotate(f"{100 * found.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(-2, 0), textcoords="offset points", fontsize=7,
+                    ha="right", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": .5})
     ax.set_yticks(range(n), labels=[found.items[i] for i in order], fontsize=8)
     ax.set(xlabel="(1 + Q) / 2: bought instead of (low) or along with (high)", xlim=(0, None), title=found.level)
     return ax
@@ -246,10 +248,10 @@ PAIRS = """
     WITH lines AS ({lines}),
     held AS (SELECT DISTINCT {unit} AS basket, g0::VARCHAR AS item FROM lines
              WHERE quantity > 0 AND {unit} IS NOT NULL AND g0 IS NOT NULL AND g0::VARCHAR <> '{unknown}'),
-    items AS (SELECT item, count(*) AS n FROM held GROUP BY item HAVING count(*) >= $least),
-    few AS (SELECT basket, item, n FROM held JOIN items USING (item))
-    SELECT a.item AS item_1, b.item AS item_2, any_value(a.n) AS n_1, any_value(b.n) AS n_2, count(*) AS both
-    FROM few a JOIN few b ON a.basket = b.basket AND a.item < b.item GROUP BY a.item, b.item HAVING count(*) >= $pairs ORDER BY ALL"""
+    items AS (SELECT item, count(*) AS n, row_number() OVER (ORDER BY item)::INTEGER AS i FROM held GROUP BY item HAVING count(*) >= $least),
+    few AS (SELECT basket, i FROM held JOIN items USING (item)),
+    met AS (SELECT a.i AS i, b.i AS j, count(*) AS both FROM few a JOIN few b ON a.basket = b.basket AND a.i < b.i GROUP BY ALL HAVING count(*) >= $pairs)
+    SELECT a.item AS item_1, b.item AS item_2, a.n AS n_1, b.n AS n_2, met.both FROM met JOIN items a ON a.i = met.i JOIN items b ON b.i = met.j ORDER BY ALL"""
 
 SIZES = """
     WITH lines AS ({lines}), items AS (
@@ -266,6 +268,31 @@ def adjusted_among(p: np.ndarray, tests: int) -> np.ndarray: # p-values of those
     made[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return made
 
+# %% ../../nbs/02f_products.ipynb #2b4a8869
+def hypergeometric_tail(x: np.ndarray, n1: np.ndarray, n2: np.ndarray, baskets: int, step: int) -> np.ndarray: # counts, a row a pair
+    "The chance of `x` baskets with both items, and of more (`step` 1) or fewer (`step` -1)."
+    def log_choose(n: Any, k: Any) -> Any:
+        return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    term, x = np.exp(log_choose(n1, x) + log_choose(baskets - n1, n2 - x) - log_choose(baskets, n2)), x.copy()
+    total, left = term.copy(), np.flatnonzero(term)
+    while len(left):
+        a, b, at = n1[left], n2[left], x[left]
+        rest = baskets - a - b + at
+        term[left] *= (a - at) * (b - at) / ((at + 1) * (rest + 1)) if step > 0 else at * rest / ((a - at + 1) * (b - at + 1))
+        total[left] += term[left]
+        x[left] += step
+        left = left[term[left] > 1e-17 * total[left]]
+    return total
+
+# %% ../../nbs/02f_products.ipynb #13c4747f
+def chance_of_as_many(both: np.ndarray, n1: np.ndarray, n2: np.ndarray, baskets: int) -> np.ndarray: # counts, a row a pair
+    "Fisher's exact p-value: the chance that so many baskets or more hold both items, if they were filled at random."
+    often = both > n1 * n2 / baskets
+    p = np.empty(len(both))
+    p[often] = hypergeometric_tail(both[often], n1[often], n2[often], baskets, 1)
+    p[~often] = 1 - hypergeometric_tail(both[~often] - 1, n1[~often], n2[~often], baskets, -1)
+    return p.clip(0, 1)
+
 # %% ../../nbs/02f_products.ipynb #d0d1921a
 def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> pd.DataFrame: # `item_1, item_2, n_1, n_2, both`
     "Support, confidence, lift with its interval, exact p-values and their adjustment."
@@ -273,7 +300,7 @@ def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> p
     lift = both * baskets / (n1 * n2)
     se = np.sqrt(np.maximum(1 / both - 1 / n1 - 1 / n2 + 2 * both / (n1 * n2) - 1 / baskets, 0))
     far = np.exp(stats.norm.ppf(1 - alpha / 2) * se)
-    p = stats.hypergeom.sf(both - 1, baskets, n1, n2)
+    p = chance_of_as_many(both, n1, n2, baskets)
     table = pairs.assign(support=both / baskets, confidence_12=both / n1, confidence_21=both / n2, lift=lift, lower=lift / far, upper=lift * far, p=p)
     return table.assign(q=adjusted_among(p, tests)).sort_values(["q", "lift"], ascending=[True, False], ignore_index=True)
 
@@ -455,6 +482,6 @@ def plot_price_bands(found: PriceBands, level: str | None = None, ax: Axes | Non
     far = np.clip(np.vstack([rows["share_of_spend"] - rows["lower"], rows["upper"] - rows["share_of_spend"]]), 0, None) * 100
     ax.errorbar(place + .27, rows["share_of_spend"] * 100, yerr=far, fmt="none", ecolor="black", capsize=3)
     ax.set_xticks(place, labels=[f"{a:.2f}–{b:.2f}" for a, b in zip(rows["lowest"], rows["highest"], strict=True)]) # noqa: RUF001
-    ax.set(xlabel="paid for one", ylabel="%", title=level)
+    ax.set(xlabel="paid for one", ylabel="% of the level", title=level)
     ax.legend(frameon=False)
     return ax

@@ -79,7 +79,7 @@ def plot_segments(
     for bar in bars.containers[1]:
         bar.set_hatch("//")
     ax.set(xlabel="% of all", ylabel="")
-    ax.legend(["customers", "spend"], frameon=False, loc="lower right")
+    ax.legend(["customers", "spend"], frameon=False, loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
     return ax
 
 # %% ../../nbs/02b_profiles.ipynb #161c5d1a
