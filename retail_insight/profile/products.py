@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
 from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
@@ -198,8 +199,8 @@ def plot_tree(found: DecisionHierarchy, ax: Axes | None = None) -> Axes:
         (y1, x1), (y2, x2) = place[int(left)], place[int(right)]
         ax.plot([x1, height, height, x2], [y1, y1, y2, y2], color="#0072b2", linewidth=1.3)
         place[n + i] = ((y1 + y2) / 2, height)
-        ax.annotate(f"{100 * found.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(-2, 0), textcoords="offset points", fontsize=7,
-                    ha="right", va="center", bbox={"facecolor": "white", "edgecolor": "none", "pad": .5})
+        ax.annotate(f"{100 * found.table['support'].iloc[i]:.0f}", (height, (y1 + y2) / 2), xytext=(2, 0), textcoords="offset points", fontsize=7,
+                    va="center", path_effects=[withStroke(linewidth=2, foreground="white")])
     ax.set_yticks(range(n), labels=[found.items[i] for i in order], fontsize=8)
     ax.set(xlabel="(1 + Q) / 2: bought instead of (low) or along with (high)", xlim=(0, None), title=found.level)
     return ax
