@@ -1,5 +1,6 @@
 """Pareto/NBD with covariates that change over time: its integral, its optimum, known crowds, and bad input."""
 
+import pickle
 from itertools import pairwise
 
 import mpmath
@@ -192,6 +193,15 @@ def test_a_loaded_model_is_equal_to_the_last_digit(known, tmp_path):
         for options in ({}, {"summary": new}, {"periods": theirs}):
             with pytest.raises(ValueError, match="Give summary="):
                 again.predict(13, **options)
+
+
+def test_results_pickled_where_periods_stood_before_are_read(known):
+    summary, visits, periods = known
+    fitted = VaryingParetoNBD(summary, periods, visits, **FORMULAS).fit()
+    pickled = pickle.dumps(fitted)
+    older = pickled.replace(b"retail_insight.timing.periods", b"retail_insight.timing.varying") # names of one length
+    assert older != pickled
+    pd.testing.assert_frame_equal(pickle.loads(older).predict(13), fitted.predict(13), check_exact=True)
 
 
 def test_what_needs_the_time_ahead_says_so(known):

@@ -18,11 +18,13 @@ from retail_insight.timing.holdout import (
 )
 from retail_insight.timing.outlook import CustomerOutlook, predict_customers
 from retail_insight.timing.pareto import GGomNBD, ParetoNBD, simulate_lifetimes
+from retail_insight.timing.periods import customer_visits
 from retail_insight.timing.predictive import VisitDistribution, new_customer, next_visit, predict_visits
 from retail_insight.timing.saved import load_model, save_model
 from retail_insight.timing.spend import GammaGamma, LifetimeValue, SpendResults, clv, dert
 from retail_insight.timing.summary import customer_summary
-from retail_insight.timing.varying import VaryingParetoNBD, VaryingResults, customer_visits, simulate_varying
+from retail_insight.timing.varying import VaryingParetoNBD, VaryingResults
+from retail_insight.timing.varying_crowds import simulate_varying
 
 __all__ = ["BGBB", "BGCNBD", "BGNBD", "MBGNBD", "NBD", "CustomerOutlook", "GGomNBD", "GammaGamma", "HoldoutResults",
            "LifetimeValue", "ParetoNBD", "Recalibrated", "ShiftedBetaGeometric", "SpendResults", "TimingModel", "TimingResults",

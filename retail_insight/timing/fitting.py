@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['RULES', 'floats_of', 'check_summary', 'check_weights', 'check_start', 'design', 'free_directions', 'process_columns',
-           'ModelRows', 'LikelihoodOfRows', 'Likelihood', 'ForecastsOfRows', 'Beginning', 'TimingModel',
+           'ModelRows', 'Penalised', 'LikelihoodOfRows', 'Likelihood', 'ForecastsOfRows', 'Beginning', 'TimingModel',
            'without_ridge', 'with_ends', 'check_horizon', 'check_alpha', 'deviations', 'Estimates', 'FitOfAll',
            'Covariances', 'Intervals', 'Ridges', 'Doubts', 'Reported', 'Resampled', 'TimingResults', 'gamma_ratio',
            'add_gamma_terms', 'add_gamma_part', 'NBD']
@@ -170,8 +170,19 @@ class ModelRows:
         self.free, known = free_directions([*self.names, *self.covariates], spread, equal, fixed)
         self.known = np.concatenate([np.log(np.where(known[:k] > 0, known[:k], 1.0)), known[k:]])
 
+# %% ../../nbs/05a_fitting.ipynb #73daad98
+class Penalised(ModelRows):
+    "A likelihood less what large coefficients cost."
+
+    def penalised(self, theta: np.ndarray, value: float, score: np.ndarray, hessian: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        "Log-likelihood, score and Hessian less those of half the squared coefficients, weighed by the penalty."
+        k = len(self.names)
+        gamma = np.concatenate([np.zeros(k), theta[k:]])
+        return (float(value - self.penalty * gamma @ gamma / 2), score - self.penalty * gamma,
+                hessian - self.penalty * np.diag((np.arange(len(theta)) >= k).astype(float)))
+
 # %% ../../nbs/05a_fitting.ipynb #42c16306
-class LikelihoodOfRows(ModelRows):
+class LikelihoodOfRows(Penalised):
     "A likelihood of each row, and the sum over the customers, by logarithms of natural parameters and by coefficients."
 
     def rows(self, natural: np.ndarray, data: dict[str, np.ndarray]) -> Rows: # natural: rows x parameters
@@ -197,9 +208,7 @@ class LikelihoodOfRows(ModelRows):
         jacobian = np.concatenate([np.broadcast_to(np.eye(k), (len(w), k, k)), self.z[:, :, None] * self.signs], axis=1) # rows x estimated x natural
         score = np.einsum("n,npk,nk->p", w, jacobian, logs.score)
         hessian = np.einsum("n,npk,nkl,nql->pq", w, jacobian, logs.hessian, jacobian, optimize=True)
-        gamma = np.concatenate([np.zeros(k), theta[k:]])
-        return (float(w @ rows.loglike - self.penalty * gamma @ gamma / 2), score - self.penalty * gamma,
-                hessian - self.penalty * np.diag((np.arange(len(theta)) >= k).astype(float)))
+        return self.penalised(theta, w @ rows.loglike, score, hessian)
 
 # %% ../../nbs/05a_fitting.ipynb #6b2e6d4f
 class Likelihood(LikelihoodOfRows):

@@ -75,11 +75,18 @@ class Rows:
         return Rows(self.loglike, score, hessian, self.alive)
 
 # %% ../../nbs/05_optimum.ipynb #e8adcb7a
-def by_logs(theta: np.ndarray, value: float, score: np.ndarray, hessian: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    "The same of a sum over rows that share the natural parameters `exp(theta)`; of the Hessian the upper triangle is read."
-    natural = np.exp(theta)
-    upper = np.triu(hessian) * np.outer(natural, natural)
-    return value, score * natural, upper + np.triu(upper, 1).T + np.diag(score * natural)
+def by_logs(
+    theta: np.ndarray,
+    value: float, score: np.ndarray, hessian: np.ndarray, # by natural parameters and coefficients; of the Hessian the upper triangle is read
+    natural: int | None = None,                           # how many of theta are logarithms, the first ones; by default all
+) -> tuple[float, np.ndarray, np.ndarray]:
+    "The same of a sum over rows that share their parameters: natural ones are `exp(theta)`, coefficients stay as they are."
+    k = len(theta) if natural is None else natural
+    slope = np.append(np.exp(theta[:k]), np.ones(len(theta) - k))
+    upper = np.triu(hessian) * np.outer(slope, slope)
+    whole = upper + np.triu(upper, 1).T
+    whole[np.arange(k), np.arange(k)] += (score * slope)[:k]
+    return value, score * slope, whole
 
 # %% ../../nbs/05_optimum.ipynb #e50a3424
 Evaluated = tuple[float, np.ndarray, np.ndarray]
