@@ -339,7 +339,7 @@ def gather(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str, di
     wanted = [t for t in TABLES if t in source.scans or "from" in mapping.get(t, {})]
     if "transactions" not in wanted:
         raise ContractError(f"transactions: no table of that name in the source, which has: {', '.join(map(repr, {**source.texts, **source.scans})) or 'no table'}. "
-                            "Name the file transactions.parquet, or say columns={'transactions': {'from': 'its name', …}}.")
+                            "Name the file transactions.parquet, give one log in several files as a glob ('sales/*.csv'), or say columns={'transactions': {'from': 'its name', …}}.")
     try:
         return with_records({t: incoming(con, t, source.scans, mapping.get(t, {})) for t in wanted}, source, mapping)
     except duckdb.BinderException as error:
