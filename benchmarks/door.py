@@ -156,8 +156,11 @@ def fuzz(kind: str, first: int) -> dict[str, int]:
     return json.loads(done.stdout) if done.returncode == 0 else {f"FAILED {done.stderr.splitlines()[-1]}: crashes": 1}
 
 
+DAMAGED = {"csv": "csv", "parquet": "parquet", "checked": "parquet with page checksums", "footer": "parquet with page checksums, a byte of the footer,"}
+
+
 def fuzz_rows(home: Path, kind: str = "csv", fuzz=fuzz) -> list[dict]:
-    "Random damage to bytes: crashes, hangs, rows lost or changed. A value that changes inside a Parquet file cannot be known and is counted by itself."
+    "Random damage to bytes: crashes, hangs, rows lost or changed without a word. The word for a Parquet file without checksums is that it has none, and such values are counted by themselves."
     from _table import row
 
     seen: Counter[str] = Counter()
@@ -167,8 +170,45 @@ def fuzz_rows(home: Path, kind: str = "csv", fuzz=fuzz) -> list[dict]:
     bad = {s: n for s, n in seen.items() if s.startswith("FAILED")}
     if bad:
         print(bad)
-    whole = row(f"{FUZZED:,} damaged {kind} files: crash, hang, row lost{' or changed' if kind == 'csv' else ''}", sum(bad.values()), "files", "0")
+    whole = row(f"{FUZZED:,} damaged {DAMAGED[kind]} files: crash, hang, row lost or changed{'' if kind == 'csv' else ' without a word'}", sum(bad.values()), "files", "0")
     return [whole, *(row(f"  {kind}: {what}", n, "files", "") for what, n in sorted(seen.items()) if not what.startswith("FAILED"))]
+
+
+def write_pages(folder: str) -> dict:
+    "Complete Journey's transactions twice, with page checksums and without."
+    import pyarrow.parquet as pq
+    from describe import data_folder
+
+    table = pq.read_table(data_folder() / "transactions.parquet")
+    for name in ("with", "without"):
+        pq.write_table(table, f"{folder}/{name}.parquet", write_page_checksum=name == "with")
+    return {}
+
+
+def load_pages(path: str) -> dict:
+    "CPU seconds of a load, and of holding the pages to their checksums alone."
+    from retail_insight.contract import load_shop
+    from retail_insight.contract.pages import check_pages
+
+    shop, step = timed(lambda: load_shop(path, columns=MAPPED))
+    _, check = timed(lambda: check_pages({"transactions": [Path(path)]}))
+    return {"rows": int(shop.tables().set_index("table").loc["transactions", "rows"]), "step": step, "check": check}
+
+
+def checksum_rows(home: Path) -> list[dict]:
+    "What it costs to hold a Parquet file to its checksums."
+    from _table import measure, row, this
+
+    measure(this("write_pages", str(home)))
+    runs: dict[str, list] = {"with": [], "without": []}
+    for _ in range(RUNS + 2):
+        for name, done in runs.items():
+            shutil.rmtree(home / "cache", ignore_errors=True)
+            done.append(measure(this("load_pages", f"{home}/{name}.parquet"), {"RETAIL_INSIGHT_CACHE": str(home / "cache")})["said"])
+    loads, checks = ({name: statistics.median(r[part]["cpu"] for r in done) for name, done in runs.items()} for part in ("step", "check"))
+    what = f"Parquet of {runs['with'][0]['rows']:,} lines with page checksums"
+    return [row(f"{what}: the load", loads["with"], "CPU s", "", loads["without"], "the same without checksums"),
+            row(f"{what}: the check of the pages alone", checks["with"], "CPU s", "", loads["with"], "the whole load")]
 
 
 def interrupt(what: str, times: int) -> dict[str, int]:
@@ -322,7 +362,8 @@ def promise_rows(home: Path) -> list[dict]:
     return rows
 
 
-PARTS = {"size": large, "csv": csv_rows, "postgres": postgres_rows, "append": append_rows, "fuzz_csv": fuzz_rows, "fuzz_parquet": partial(fuzz_rows, kind="parquet"), "interruption": interruption_rows, "promises": promise_rows, "engines": engine_rows}
+PARTS = {"size": large, "csv": csv_rows, "postgres": postgres_rows, "append": append_rows, "fuzz_csv": fuzz_rows, "fuzz_parquet": partial(fuzz_rows, kind="parquet"),
+         "fuzz_checked": partial(fuzz_rows, kind="checked"), "fuzz_footer": partial(fuzz_rows, kind="footer"), "checksums": checksum_rows, "interruption": interruption_rows, "promises": promise_rows, "engines": engine_rows}
 
 
 def main(parts: list[str]) -> None:

@@ -12,7 +12,7 @@ from retail_insight.contract import ContractError, load_shop
 PAGE = Path(__file__).parents[1] / "docs" / "howto" / "bad_input.md"
 ERRORS = {"an empty file": "empty", "a header and nothing else": "no rows", "thousands or decimals": "none tells which", "two columns of one name": "share a name",
           "no header": "look like data", "day first or month first": "none tells which", "both orders of day and month": "cannot be told",
-          "a truncated Parquet file": "1 of 1 files cannot be read", "Parquet files, timestamp as a number in one": "no type reads both",
+          "a truncated Parquet file": "1 of 1 files cannot be read", "a Parquet file with page checksums, an amount changed afterwards": "do not give the checksum", "Parquet files, timestamp as a number in one": "no type reads both",
           "Parquet files, a time with a zone in one": "no type reads both", "gzip cut off": "cannot be read",
           "a date at which the mapping's expression gives up": "TRY_CAST or try_strptime",
           "zip with two files": "holds 2 files", "a spreadsheet": "saved as CSV first"}
@@ -49,6 +49,12 @@ def test_files_of_one_table_that_differ_are_stated(rows):
     assert "b.csv: no note, also channel (beside a.csv)" in said["CSV files with other columns"]
     assert "b.parquet: amount is VARCHAR, not DOUBLE" in said["Parquet files, amount as text in one"]
     assert "b.parquet: no quantity" in said["Parquet files, one without a column"]
+
+
+def test_files_without_checksums_are_noted(rows):
+    noted = {name for name, (_, message) in rows.items() if "no_checksum" in message}
+    assert noted == {name for name, (happened, _) in rows.items() if "Parquet" in name and happened != "error"}
+    assert "log.parquet: 5 of 5 parts" in rows["a Parquet file without them, an amount changed afterwards"][1]
 
 
 def test_the_page_says_what_happens(rows):

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import fuzz
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 
-@pytest.mark.parametrize(("kind", "tries"), [("csv", 150), ("parquet", 300)])
+@pytest.mark.parametrize(("kind", "tries"), [("csv", 150), ("parquet", 150), ("checked", 200), ("footer", 100)])
 def test_damage_is_an_error_or_is_accounted_for(kind, tries, tmp_path):
     done = subprocess.run([sys.executable, Path(fuzz.__file__), kind, "100000", str(100000 + tries)], capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, f"crashed at seed {done.stderr.splitlines()[-1]}"
@@ -34,9 +36,13 @@ def test_the_check_would_notice_a_lost_row(tmp_path):
 
 def test_the_check_would_notice_a_changed_value(tmp_path):
     path = tmp_path / "log.parquet"
-    fuzz.log().to_parquet(path)
-    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded"
-    fuzz.log().assign(amount="1.00").to_parquet(path)
-    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded, a value changed that carries no checksum"
-    fuzz.log().head(30).to_parquet(path)
-    assert fuzz.check_parquet(b"", fuzz.load(path)) == "loaded, another number of rows in the footer"
+    fuzz.write("parquet", path)
+    assert fuzz.check_parquet(path, fuzz.load(path), "parquet") == "loaded"
+    with pytest.raises(AssertionError, match="said of checksums"):
+        fuzz.check_parquet(path, fuzz.load(path), "checked")
+    for log in (fuzz.log().assign(amount="1.00"), fuzz.log().head(30)):
+        pq.write_table(pa.Table.from_pandas(log), path)
+        assert fuzz.check_parquet(path, fuzz.load(path), "parquet") == "loaded, a value changed, said to carry no checksum, pyarrow reads the same"
+        pq.write_table(pa.Table.from_pandas(log), path, write_page_checksum=True)
+        with pytest.raises(AssertionError, match="lost or changed"):
+            fuzz.check_parquet(path, fuzz.load(path), "checked")
