@@ -29,6 +29,7 @@ from .files import Source, files_differ, literal, quoted, run
 from .incoming import (
     MINOR_DIGITS, Incoming, band_order, cast_sql, clock_sql, door_rules, find_places, id_types, incoming, keep_answer, key_text, lines_later, number_lines, typed_query)
 from .rules import CHECK_COLUMNS, Rules, count_bits, count_rules, first_broken, rule_bits, rule_tuples
+from .pages import check_pages
 from .sources import staged
 from .tables import COMPUTED, KEYS, LOAD_ORDER, TABLES, ContractError
 from .values import Reading, date_reading, number_reading, of
@@ -279,8 +280,9 @@ def fill_shop(con: duckdb.DuckDBPyConnection, source: Source, mapping: dict[str,
     run(con, "SET TimeZone = 'UTC'") # a time with a zone becomes UTC, wherever this machine stands
     try:
         with scratch_folder(con) as scratch, staged(con, source, mapping, scratch) as (scans, over):
+            checked = check_pages({name: scans.groups[name] for name in names_needed(scans.scans, over) if name in scans.groups})
             fill_tables(con, texts := settle_texts(con, scans, over, scratch), over, settings, rules, before)
-            write_ledger(con, source, texts.notes)
+            write_ledger(con, source, texts.notes + checked)
         run(con, "UPDATE door.settled SET said = json_merge_patch(said, $1)", [json.dumps({"mapping": mapping}, default=str)])
     except duckdb.Error as error: # what no rule foresaw: a damaged page, files of one table that contradict each other, a full disk
         raise ContractError(f"{source.name}: cannot be read to its end: {str(error).splitlines()[0]}. {remedy_of(error, mapping)}. Nothing was loaded.") from None

@@ -138,7 +138,7 @@ def close_shop(path: Path) -> None:
         _OPEN.pop(path, None)
 
 # %% ../../nbs/00e_shop.ipynb #9e12dca7
-FORMAT = 6  # of the file; raised when the door writes something else
+FORMAT = 7  # of the file; raised when the door writes something else
 
 def open_shop(path: Path | str) -> Shop:
     "A shop that was loaded before, by the path of its file. ContractError if there is none."
