@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PENETRATION', 'BUYERS', 'PAIRS', 'SIZES', 'UNITS', 'PRICED', 'BANDED', 'Penetration', 'penetration', 'yules_q',
            'buyer_matrix', 'pair_counts', 'grow_tree', 'branches', 'branch_support', 'DecisionHierarchy', 'plot_tree',
-           'decision_hierarchy', 'pair_table', 'adjusted_among', 'hypergeometric_tail', 'chance_of_as_many',
-           'rule_table', 'ProductAssociation', 'product_association', 'plot_lifts', 'band_cuts', 'PriceBands',
-           'price_bands', 'band_table', 'plot_price_bands']
+           'decision_hierarchy', 'pair_table', 'adjusted_among', 'rule_table', 'ProductAssociation',
+           'product_association', 'plot_lifts', 'band_cuts', 'PriceBands', 'price_bands', 'band_table',
+           'plot_price_bands']
 
 # %% ../../nbs/02f_products.ipynb #8559ecb7
 from collections.abc import Sequence
@@ -24,7 +24,6 @@ from matplotlib.patheffects import withStroke
 from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
-from scipy.special import gammaln
 from sklearn.cluster import KMeans
 
 from ..contract import Shop, resolve_as_of
@@ -269,31 +268,6 @@ def adjusted_among(p: np.ndarray, tests: int) -> np.ndarray: # p-values of those
     made[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
     return made
 
-# %% ../../nbs/02f_products.ipynb #2b4a8869
-def hypergeometric_tail(x: np.ndarray, n1: np.ndarray, n2: np.ndarray, baskets: int, step: int) -> np.ndarray: # counts, a row a pair
-    "The chance of `x` baskets with both items, and of more (`step` 1) or fewer (`step` -1)."
-    def log_choose(n: Any, k: Any) -> Any:
-        return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
-    term, x = np.exp(log_choose(n1, x) + log_choose(baskets - n1, n2 - x) - log_choose(baskets, n2)), x.copy()
-    total, left = term.copy(), np.flatnonzero(term)
-    while len(left):
-        a, b, at = n1[left], n2[left], x[left]
-        rest = baskets - a - b + at
-        term[left] *= (a - at) * (b - at) / ((at + 1) * (rest + 1)) if step > 0 else at * rest / ((a - at + 1) * (b - at + 1))
-        total[left] += term[left]
-        x[left] += step
-        left = left[term[left] > 1e-17 * total[left]]
-    return total
-
-# %% ../../nbs/02f_products.ipynb #13c4747f
-def chance_of_as_many(both: np.ndarray, n1: np.ndarray, n2: np.ndarray, baskets: int) -> np.ndarray: # counts, a row a pair
-    "Fisher's exact p-value: the chance that so many baskets or more hold both items, if they were filled at random."
-    often = both > n1 * n2 / baskets
-    p = np.empty(len(both))
-    p[often] = hypergeometric_tail(both[often], n1[often], n2[often], baskets, 1)
-    p[~often] = 1 - hypergeometric_tail(both[~often] - 1, n1[~often], n2[~often], baskets, -1)
-    return p.clip(0, 1)
-
 # %% ../../nbs/02f_products.ipynb #d0d1921a
 def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> pd.DataFrame: # `item_1, item_2, n_1, n_2, both`
     "Support, confidence, lift with its interval, exact p-values and their adjustment."
@@ -301,7 +275,7 @@ def rule_table(pairs: pd.DataFrame, baskets: int, tests: int, alpha: float) -> p
     lift = both * baskets / (n1 * n2)
     se = np.sqrt(np.maximum(1 / both - 1 / n1 - 1 / n2 + 2 * both / (n1 * n2) - 1 / baskets, 0))
     far = np.exp(stats.norm.ppf(1 - alpha / 2) * se)
-    p = chance_of_as_many(both, n1, n2, baskets)
+    p = stats.hypergeom.sf(both - 1, baskets, n1, n2)
     table = pairs.assign(support=both / baskets, confidence_12=both / n1, confidence_21=both / n2, lift=lift, lower=lift / far, upper=lift * far, p=p)
     return table.assign(q=adjusted_among(p, tests)).sort_values(["q", "lift"], ascending=[True, False], ignore_index=True)
 
