@@ -50,7 +50,7 @@ def decide(con: duckdb.DuckDBPyConnection, scan: str, value: str, what: str, one
     return one if ones >= others else other
 
 # %% ../../nbs/00b_values.ipynb #0f5a516c
-BARE = r"regexp_replace({}, '\s|\x{00A0}|\x{202F}|''|\x{2019}|\p{Sc}|^[A-Z]{3}\b|\b[A-Z]{3}$', '', 'g')"
+BARE = r"regexp_replace(trim({}, E' \t\r\n'), ' |\x{00A0}|\x{202F}|''|\x{2019}|\p{Sc}|^[A-Z]{3}\b|\b[A-Z]{3}$', '', 'g')"
 SIGN = f"CASE WHEN regexp_matches({BARE}, '^-|-$|^[(].*[)]$') THEN '-' ELSE '' END"
 DIGITS = f"trim({BARE}, '+-()')"
 
