@@ -28,8 +28,8 @@ from .. import __version__
 from .files import Source, files_differ, literal, quoted, run
 from .incoming import (
     MINOR_DIGITS, Incoming, band_order, cast_sql, clock_sql, door_rules, find_places, id_types, incoming, keep_answer, key_text, lines_later, number_lines, typed_query)
-from .rules import CHECK_COLUMNS, Rules, count_bits, count_rules, first_broken, rule_bits, rule_tuples
 from .pages import check_pages
+from .rules import CHECK_COLUMNS, Rules, count_bits, count_rules, first_broken, rule_bits, rule_tuples
 from .sources import staged
 from .tables import COMPUTED, KEYS, LOAD_ORDER, TABLES, ContractError
 from .values import Reading, date_reading, number_reading, of

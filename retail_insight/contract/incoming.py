@@ -43,17 +43,18 @@ def cast_sql(
         return name
     if have in FLOATS and want in ("BIGINT", "VARCHAR"):
         return f"TRY_CAST(CASE WHEN {name} = trunc({name}) THEN TRY_CAST({name} AS BIGINT) END AS {want})"
-    plain = f" AND NOT contains({name}, '_')" if have == "VARCHAR" else "" # to DuckDB 2_1 is 21, to a reader a slip of the pen
+    read = f"TRY_CAST({name} AS {want})"
     if want == "DOUBLE":
-        return f"CASE WHEN isfinite(TRY_CAST({name} AS DOUBLE)){plain} THEN TRY_CAST({name} AS DOUBLE) END"
-    if have == "VARCHAR" and want == "TIMESTAMP" and not local:
-        return f"CASE WHEN strlen({name}) > 19 AND regexp_matches({name}, {literal(OFFSET)}) THEN timezone('UTC', TRY_CAST({name} AS TIMESTAMPTZ)) ELSE TRY_CAST({name} AS {want}) END"
-    if have == "VARCHAR" and want.startswith("DECIMAL"):
+        read = f"CASE WHEN isfinite({read}) THEN {read} END"
+    elif have == "VARCHAR" and want == "TIMESTAMP" and not local:
+        read = f"CASE WHEN strlen({name}) > 19 AND regexp_matches({name}, {literal(OFFSET)}) THEN timezone('UTC', TRY_CAST({name} AS TIMESTAMPTZ)) ELSE {read} END"
+    elif have == "VARCHAR" and want.startswith("DECIMAL"):
         short, exact = (f"TRY_CAST(TRY_CAST({name} AS DECIMAL({size})) AS {want})" for size in ("18, 10", "38, 12"))
-        return f"CASE WHEN strlen({name}) < 12{plain} THEN coalesce({short}, {exact}) WHEN strlen({name}) >= 12{plain} THEN {exact} END"
-    if have in FLOATS and want.startswith("DECIMAL"):
-        return f"coalesce(TRY_CAST(TRY_CAST({name} AS DECIMAL(18, 6)) AS {want}), TRY_CAST({name} AS {want}))"
-    return f"TRY_CAST({name} AS {want})"
+        read = f"CASE WHEN strlen({name}) < 12 THEN coalesce({short}, {exact}) ELSE {exact} END"
+    elif have in FLOATS and want.startswith("DECIMAL"):
+        read = f"coalesce(TRY_CAST(TRY_CAST({name} AS DECIMAL(18, 6)) AS {want}), {read})"
+    number = want in ("BIGINT", "DOUBLE") or want.startswith("DECIMAL")
+    return f"CASE WHEN NOT contains({name}, '_') THEN {read} END" if have == "VARCHAR" and number else read # to DuckDB 2_1 is 21, to a reader a slip of the pen
 
 # %% ../../nbs/00c_incoming.ipynb #c5752892
 def id_types(
